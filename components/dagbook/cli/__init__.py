@@ -1,0 +1,87 @@
+"""The `dagbook` command: turns words on a command line into calls of the core."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from dagbook.errors import DagbookError, did_you_mean
+
+#: Sub-command -> (module, one line of help). Only the chosen module is imported: `dagbook run`
+#: must not pay for what `dagbook up` needs.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("dagbook.cli.init", "make a folder a dagbook project"),
+    "schedule": ("dagbook.cli.schedule", "put a notebook on a schedule"),
+    "validate": ("dagbook.cli.validate", "check component YAML and the notebooks it names"),
+    "run": ("dagbook.cli.run", "run one notebook now, as production would"),
+    "up": ("dagbook.cli.up", "start the scheduler and the web page of this project"),
+    "down": ("dagbook.cli.down", "stop what `dagbook up` started"),
+    "runs": ("dagbook.cli.runs", "list the runs of this project, open one"),
+}
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command and return the process exit status.
+
+    A user's mistake prints one line on stderr and returns 2.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except DagbookError as error:
+        print(f"dagbook: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("dagbook: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`dagbook runs list | head`): not an error, but
+        # Python would complain once more while flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        from dagbook import __version__
+
+        print(f"dagbook {__version__}")
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        raise DagbookError(f"`{name}` is not a command. {did_you_mean(name, COMMANDS)}")
+    module = importlib.import_module(COMMANDS[name][0])
+    parser = build_parser(name, module)
+    return int(module.run(parser.parse_args(arguments[1:])))
+
+
+def build_parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
+    """The parser of one sub-command, its examples below its options."""
+    parser = argparse.ArgumentParser(
+        prog=f"dagbook {name}",
+        description=module.__doc__,
+        epilog="examples:\n" + module.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    return parser
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return (
+        "usage: dagbook COMMAND …\n\n"
+        "Turns a Jupyter notebook into a scheduled production run on Dagster.\n\n"
+        + "\n".join(lines)
+        + "\n\n`dagbook COMMAND --help` shows options and examples."
+    )
