@@ -1,0 +1,41 @@
+"""The runner: executes one notebook and tells the truth about it."""
+
+from dagbook.execution.events import (
+    CellFinished,
+    CellStarted,
+    EventListener,
+    ExecutionEvent,
+    MetricsReported,
+)
+from dagbook.execution.outputs import OutputLimits
+from dagbook.execution.result import (
+    CellError,
+    CellResult,
+    CellStatus,
+    CheckResult,
+    ExecutionResult,
+    GpuUse,
+    MetricPoint,
+    Resources,
+    RunStatus,
+)
+from dagbook.execution.run import run_notebook
+
+__all__ = [
+    "CellError",
+    "CellFinished",
+    "CellResult",
+    "CellStarted",
+    "CellStatus",
+    "CheckResult",
+    "EventListener",
+    "ExecutionEvent",
+    "ExecutionResult",
+    "GpuUse",
+    "MetricPoint",
+    "MetricsReported",
+    "OutputLimits",
+    "Resources",
+    "RunStatus",
+    "run_notebook",
+]

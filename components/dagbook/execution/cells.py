@@ -1,0 +1,308 @@
+"""Runs a notebook's cells in order, each by its role, until the end or until one stops it."""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dagbook.execution.clock import Clock
+from dagbook.execution.collector import OutputCollector
+from dagbook.execution.events import CellFinished, CellStarted, EventListener, MetricsReported
+from dagbook.execution.journal import Journal
+from dagbook.execution.kernel import Kernel
+from dagbook.execution.messages import Conversation, KernelDiedError, Message
+from dagbook.execution.metrics import (
+    is_assertion_expression,
+    metric_questions,
+    read_metric_answers,
+    truth_of,
+)
+from dagbook.execution.result import (
+    CellError,
+    CellResult,
+    CellStatus,
+    CheckResult,
+    MetricPoint,
+    RunStatus,
+)
+from dagbook.execution.words import in_one_line
+from dagbook.notebook import Cell, Notebook, RoleKind
+from dagbook.report import read_reports
+
+INJECTED = "injected-parameters"
+
+_CELL_STATUS = {
+    RunStatus.KILLED: CellStatus.KILLED,
+    RunStatus.TIMED_OUT: CellStatus.TIMED_OUT,
+    RunStatus.CANCELLED: CellStatus.CANCELLED,
+    RunStatus.FAILED: CellStatus.FAILED,
+}
+
+
+@dataclass
+class Verdict:
+    """Why a run does not go on: set once, by whoever notices first."""
+
+    status: RunStatus
+    reason: str
+
+
+class CellRunner:
+    """One pass over the cells of a document, and what it has come to so far."""
+
+    def __init__(
+        self,
+        *,
+        notebook: Notebook,
+        document: Any,
+        kernel: Kernel,
+        conversation: Conversation,
+        journal: Journal,
+        collector: OutputCollector,
+        clock: Clock,
+        reports: Path,
+        emit: EventListener,
+        results: dict[str, CellResult],
+    ) -> None:
+        self.metrics: list[MetricPoint] = []
+        self.checks: list[CheckResult] = []
+        self.verdict: Verdict | None = None
+        self.stopped_at: int | None = None
+        self._notebook = notebook
+        self._document = document
+        self._kernel = kernel
+        self._conversation = conversation
+        self._journal = journal
+        self._collector = collector
+        self._clock = clock
+        self._reports = reports
+        self._reports_read = 0
+        self._emit = emit
+        self._results = results
+        self._authored = {cell.id: cell for cell in notebook.cells}
+        self._cell_metrics: list[MetricPoint] = []
+        self._kill_at: float | None = None
+
+    def run(self) -> None:
+        """Run cell after cell until the end, or until a verdict stops it."""
+        for position, cell in enumerate(self._document.cells):
+            if cell.cell_type != "code":
+                continue
+            authored = self._authored.get(cell.get("id", ""))
+            result = self._result_of(cell, authored)
+            if authored is not None and authored.is_skipped:
+                result.status = CellStatus.SKIPPED
+                self._end_cell(position, cell, result)
+                continue
+            try:
+                goes_on = self._run_cell(position, cell, authored, result)
+            except BaseException:
+                result.status = CellStatus.CANCELLED
+                self.stopped_at = position
+                raise
+            finally:
+                self._end_cell(position, cell, result)
+            if not goes_on:
+                self.stopped_at = position
+                return
+
+    def _result_of(self, cell: Any, authored: Cell | None) -> CellResult:
+        if authored is not None:
+            return self._results[authored.id]
+        # The cell papermill injected: what happens in it is told of the parameters cell.
+        parameters = self._notebook.parameters_cell
+        index = -1 if parameters is None else parameters.index
+        return CellResult(index, cell.get("id", ""), INJECTED)
+
+    def _run_cell(
+        self, position: int, cell: Any, authored: Cell | None, result: CellResult
+    ) -> bool:
+        """Run one cell; True when the next one may run."""
+        if authored is not None:
+            self._emit(CellStarted(result.index + 1, len(self._notebook.cells), result))
+        self._collector.begin(position)
+        self._journal.event("cell", position, "running", time.time(), None)
+        code = cell.source if authored is None else authored.kernel_source
+        if not code.strip():
+            result.status, result.duration_seconds = CellStatus.COMPLETED, 0.0
+            return True
+        names = self._metric_names(authored)
+        started = time.monotonic()
+        self._clock.start_cell(result.index + 1)
+        try:
+            reply = self._conversation.execute(
+                code,
+                cell=position,
+                on_message=self._collector.take,
+                tick=self.tick,
+                user_expressions=metric_questions(self._notebook.language, names),
+            )
+        except KernelDiedError as died:
+            self._kernel_ended(result, died)
+            return False
+        finally:
+            result.duration_seconds = round(time.monotonic() - started, 6)
+            self._clock.stop_cell()
+        cell.execution_count = reply.get("execution_count")
+        if self.verdict is not None:
+            result.status = _CELL_STATUS[self.verdict.status]
+            return False
+        goes_on = self._judge(position, cell, authored, result, reply)
+        if names and result.status is CellStatus.COMPLETED:
+            self._take_metrics(names, reply)
+        return goes_on
+
+    def _metric_names(self, authored: Cell | None) -> tuple[str, ...]:
+        role = None if authored is None else authored.role
+        if authored is None or role is None or role.kind is not RoleKind.METRICS:
+            return ()
+        return tuple(self._notebook.metric_names(authored))
+
+    def _judge(
+        self, position: int, cell: Any, authored: Cell | None, result: CellResult, reply: Message
+    ) -> bool:
+        """Decide what a reply means for the cell's role; True when the run goes on."""
+        role = None if authored is None else authored.role
+        check = role if role is not None and role.kind is RoleKind.CHECK else None
+        result.status = CellStatus.COMPLETED
+        if reply.get("status") == "ok":
+            if check is not None:
+                self._note_check(CheckResult(str(check.name), True, not check.warn))
+            return True
+        name, message = str(reply.get("ename", "")), str(reply.get("evalue", ""))
+        if name == "SystemExit" and message in ("", "0"):
+            return False  # as papermill reads it: the author's way to end early and well
+        if "raises-exception" in cell.metadata.get("tags", []):
+            return True
+        result.status = CellStatus.FAILED
+        result.error = CellError(name, message)
+        number = result.index + 1
+        if check is None or not self._is_assertion(name):
+            self._stop(RunStatus.FAILED, f"{in_one_line(name, message)} in cell {number}")
+            return False
+        said = message.strip() or _only_assertion(authored)
+        self._note_check(CheckResult(str(check.name), False, not check.warn, said))
+        if check.warn:
+            self._collector.note_check(position, str(check.name), said)
+            return True
+        self._stop(
+            RunStatus.FAILED, in_one_line(f"check {check.name} failed in cell {number}", said)
+        )
+        return False
+
+    def _is_assertion(self, name: str) -> bool:
+        if name == "AssertionError" or self._notebook.language.lower() != "python":
+            # Other languages have no exception of their own for it (R's stopifnot raises a
+            # plain error): there, any error in a check cell is the check failing.
+            return True
+        reply = self._conversation.execute(
+            "",
+            cell=None,
+            on_message=lambda *_: None,
+            tick=self.tick,
+            user_expressions={"assertion": is_assertion_expression()},
+        )
+        return truth_of(reply, "assertion")
+
+    def _note_check(self, check: CheckResult) -> None:
+        self.checks.append(check)
+        self._journal.event("check", check.name, check.passed, check.blocking, check.message)
+
+    def _take_metrics(self, names: tuple[str, ...], reply: Mapping[str, Any]) -> None:
+        answers = read_metric_answers(self._notebook.language, self._conversation, names, reply)
+        self._add_metrics(
+            [MetricPoint(name, value, None, time.time()) for name, value in answers.items()]
+        )
+
+    def _read_reports(self) -> None:
+        while True:
+            found, read_to = read_reports(self._reports, self._reports_read)
+            if read_to == self._reports_read:
+                return
+            self._reports_read = read_to
+            self._add_metrics([MetricPoint(r.name, r.value, r.step, r.timestamp) for r in found])
+
+    def _add_metrics(self, points: list[MetricPoint]) -> None:
+        if points:
+            self.metrics += points
+            self._cell_metrics += points
+            self._journal.event(
+                "metrics", [[p.name, repr(p.value), p.step, p.timestamp] for p in points]
+            )
+            self._emit(MetricsReported(tuple(points)))
+
+    def tick(self) -> None:
+        """Several times a second while a cell runs: write the journal, look at the clock."""
+        self._read_reports()
+        if self._journal.due:
+            self._journal.flush()
+        if self._kill_at is not None:
+            if time.monotonic() >= self._kill_at:
+                self._kernel.kill()
+        elif (reason := self._clock.over()) is not None:
+            self._stop(RunStatus.TIMED_OUT, reason)
+            self._kill_at = self._clock.kill_at()
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self._kernel.spec.interrupt_by_message:
+            self._conversation.request_interrupt()
+        else:
+            self._kernel.interrupt()
+
+    def memory_exceeded(self, reason: str) -> None:
+        """End the kernel: it holds more memory than its size. Called from another thread."""
+        self._stop(RunStatus.KILLED, reason)
+        self._kernel.kill()
+
+    def _stop(self, status: RunStatus, reason: str) -> None:
+        if self.verdict is None:
+            self.verdict = Verdict(status, reason)
+
+    def _kernel_ended(self, result: CellResult, died: KernelDiedError) -> None:
+        how = (
+            f"kernel killed (signal {-died.exit_code})"
+            if died.exit_code < 0
+            else f"kernel ended by itself (exit code {died.exit_code})"
+        )
+        self._stop(RunStatus.KILLED, f"{how} in cell {result.index + 1}")
+        assert self.verdict is not None
+        result.status = _CELL_STATUS[self.verdict.status]
+
+    def _end_cell(self, position: int, cell: Any, result: CellResult) -> None:
+        self._read_reports()
+        points, self._cell_metrics = self._cell_metrics, []
+        self._collector.show_metrics(position, points)
+        self._collector.end(position)
+        # papermill's own fields, which its tools read.
+        cell.metadata["papermill"] = {
+            "duration": result.duration_seconds,
+            "exception": result.error is not None,
+            "status": str(result.status),
+        }
+        error = None if result.error is None else [result.error.name, result.error.message]
+        self._journal.event("cell", position, str(result.status), result.duration_seconds, error)
+        if self._journal.due:
+            self._journal.flush()
+        parameters = self._notebook.parameters_cell
+        if result.role != INJECTED:
+            self._emit(CellFinished(result.index + 1, len(self._notebook.cells), result))
+        elif result.error is not None and parameters is not None:
+            told = self._results[parameters.id]
+            told.status, told.error = result.status, result.error
+
+
+def _only_assertion(cell: Cell | None) -> str:
+    """The text of the cell's only assertion, for one that failed without a message."""
+    if cell is None:
+        return ""
+    try:
+        tree = ast.parse(cell.kernel_source)
+    except SyntaxError:
+        return ""
+    assertions = [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+    return ast.unparse(assertions[0].test) if len(assertions) == 1 else ""

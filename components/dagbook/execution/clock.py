@@ -1,0 +1,53 @@
+"""When a run, or the cell it is in, has had its time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from dagbook.execution.words import in_time
+
+
+@dataclass
+class Clock:
+    """The limits of one run. Seconds; `began` is monotonic time.
+
+    Attributes:
+        run_seconds: for the whole run, whose limit `run_label` says.
+        cell_seconds: for each cell.
+        grace_seconds: within which an ended run must be gone. Half of it is for the
+            interrupt, whose traceback shows where the cell was.
+    """
+
+    began: float
+    run_seconds: float | None
+    cell_seconds: float | None
+    grace_seconds: float
+    run_label: str
+    _cell: int = 0
+    _cell_began: float | None = None
+
+    def start_cell(self, number: int) -> None:
+        """Note that the cell people call `number` starts now."""
+        self._cell, self._cell_began = number, time.monotonic()
+
+    def stop_cell(self) -> None:
+        """Note that no cell is running."""
+        self._cell_began = None
+
+    def over(self) -> str | None:
+        """Why the time is over, if it is."""
+        now = time.monotonic()
+        if self.run_seconds is not None and now >= self.began + self.run_seconds:
+            return f"ended after {in_time(self.run_seconds)}, {self.run_label}"
+        if (
+            self.cell_seconds is not None
+            and self._cell_began is not None
+            and now >= self._cell_began + self.cell_seconds
+        ):
+            return f"cell {self._cell} ended after {in_time(self.cell_seconds)}, the limit per cell"
+        return None
+
+    def kill_at(self) -> float:
+        """Until when a cell just interrupted may end by itself, in monotonic time."""
+        return time.monotonic() + self.grace_seconds / 2

@@ -1,0 +1,160 @@
+"""Takes in what cells put out: into the outputs to be stored, and into the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagbook.execution.journal import Journal
+from dagbook.execution.messages import Message
+from dagbook.execution.outputs import FLOOR_BYTES, CellOutputs, Output, OutputLimits
+from dagbook.execution.result import MetricPoint
+from dagbook.execution.widgets import WidgetRecorder
+
+CHECK_MIME = "application/vnd.dagbook.check+json"
+METRICS_MIME = "application/vnd.dagbook.metrics+json"
+
+
+class OutputCollector:
+    """The outputs of all cells of one execution, by position in its document."""
+
+    def __init__(self, journal: Journal, limits: OutputLimits, widgets: WidgetRecorder) -> None:
+        self.outputs: dict[int, CellOutputs] = {}
+        self._journal = journal
+        self._limits = limits
+        self._widgets = widgets
+        self._kept_bytes = 0
+
+    def begin(self, position: int) -> None:
+        """Make room for a cell's outputs: the cap of a cell, or what the notebook has left."""
+        room = self._limits.per_notebook - self._kept_bytes
+        cap = max(min(self._limits.per_cell, room), FLOOR_BYTES)
+        self.outputs[position] = CellOutputs(cap)
+
+    def end(self, position: int) -> None:
+        """Note that a cell has ended."""
+        if position in self.outputs:
+            self._kept_bytes += self.outputs[position].size
+
+    def take(self, position: int, message: Message) -> None:
+        """Take in one output message of the cell at `position`."""
+        kind, content = message["msg_type"], message["content"]
+        if kind.startswith("comm"):
+            self._widgets.comm(position, message)
+        elif kind == "update_display_data":
+            if display_id := _display_id(content):
+                self._update(display_id, _rich_output(kind, content))
+        elif self._widgets.captures(position, message):
+            pass
+        elif kind == "stream":
+            self._stream(position, content["name"], content["text"])
+        elif kind == "clear_output":
+            self.outputs[position].clear(bool(content.get("wait")))
+            self._journal.clear(position, bool(content.get("wait")))
+        elif kind == "error":
+            self.add(position, _error_output(content))
+        elif kind in ("display_data", "execute_result"):
+            output, display_id = _rich_output(kind, content), _display_id(content)
+            if display_id:
+                # Showing something again under its name changes what stood there before.
+                self._update(display_id, output)
+            self.add(position, output, display_id)
+
+    def add(self, position: int, output: Output, display_id: str | None = None) -> None:
+        """Add an output that is not a stream."""
+        outputs = self.outputs[position]
+        outputs.add(output, display_id)
+        if outputs.left_out_bytes:
+            self._journal.crowded(position, outputs)
+        else:
+            self._journal.output(position, output, display_id)
+
+    def _stream(self, position: int, name: str, text: str) -> None:
+        outputs = self.outputs[position]
+        outputs.add_stream(name, text)
+        if outputs.left_out_bytes:
+            self._journal.crowded(position, outputs)
+        else:
+            self._journal.stream(position, name, text)
+
+    def _update(self, display_id: str, output: Output) -> None:
+        shown = [outputs for outputs in self.outputs.values() if outputs.shows(display_id)]
+        for outputs in shown:
+            outputs.update_display(display_id, output)
+        if shown:
+            self._journal.update(display_id, output)
+
+    def note_check(self, position: int, name: str, said: str) -> None:
+        """Show a noted check's error without its being an error of the run."""
+        kept = self.outputs[position]
+        outputs = [
+            _as_noted(output, name, said) if output["output_type"] == "error" else output
+            for output in kept.finished()
+        ]
+        kept.replace(outputs)
+        self._journal.event("snapshot", position, outputs)
+
+    def show_metrics(self, position: int, points: list[MetricPoint]) -> None:
+        """Add one output with what a cell reported, however often it did."""
+        if points and position in self.outputs:
+            self.add(position, _metrics_output(points))
+
+
+def _display_id(content: Mapping[str, Any]) -> str | None:
+    found = (content.get("transient") or {}).get("display_id")
+    return None if found is None else str(found)
+
+
+def _error_output(content: Mapping[str, Any]) -> Output:
+    return {
+        "output_type": "error",
+        "ename": content.get("ename", ""),
+        "evalue": content.get("evalue", ""),
+        "traceback": list(content.get("traceback", [])),
+    }
+
+
+def _rich_output(kind: str, content: Mapping[str, Any]) -> Output:
+    output: Output = {
+        "output_type": "execute_result" if kind == "execute_result" else "display_data",
+        "data": dict(content.get("data", {})),
+        "metadata": dict(content.get("metadata", {})),
+    }
+    if kind == "execute_result":
+        output["execution_count"] = content.get("execution_count")
+    return output
+
+
+def _metrics_output(points: list[MetricPoint]) -> Output:
+    last: dict[str, MetricPoint] = {}
+    count: dict[str, int] = {}
+    for point in points:
+        last[point.name] = point
+        count[point.name] = count.get(point.name, 0) + 1
+    texts = []
+    for name, point in last.items():
+        more = f" (last of {count[name]:,})" if count[name] > 1 else ""
+        texts.append(f"{name} = {point.value:g}{more}")
+    return {
+        "output_type": "display_data",
+        "data": {
+            METRICS_MIME: {
+                name: {"last": repr(point.value), "step": point.step, "count": count[name]}
+                for name, point in last.items()
+            },
+            "text/plain": "Metrics: " + ", ".join(texts),
+        },
+        "metadata": {},
+    }
+
+
+def _as_noted(error: Output, name: str, said: str) -> Output:
+    headline = f"Check {name} failed, noted only" + (f": {said}" if said else "")
+    return {
+        "output_type": "display_data",
+        "data": {
+            CHECK_MIME: {"name": name, "passed": False, "blocking": False, "message": said},
+            "text/plain": "\n".join([headline, "", *error["traceback"]]),
+        },
+        "metadata": {},
+    }

@@ -1,0 +1,37 @@
+"""dagbook as a papermill engine: papermill drives, this engine owns the kernel and the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from papermill.engines import Engine
+
+if TYPE_CHECKING:
+    from dagbook.execution.run import Execution
+
+
+class DagbookEngine(Engine):  # type: ignore[misc]  # papermill is untyped
+    """Runs a notebook papermill has loaded and parameterised.
+
+    `dagbook run` and the Dagster component hand over an execution that is already under
+    way. With ``papermill in.ipynb out.ipynb --engine dagbook`` there is none: the engine
+    makes one, without a limit on memory or time unless ``size`` or ``execution_timeout``
+    (seconds per cell) is given, and papermill writes the output once more in its own way.
+    """
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: Any,
+        kernel_name: str,
+        output_path: str | None = None,
+        dagbook_execution: Execution | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Run the cells of `nb` and return it with what came out."""
+        if dagbook_execution is not None:
+            dagbook_execution.execute_cells(nb)
+            return nb
+        from dagbook.execution.standalone import execute_for_papermill
+
+        return execute_for_papermill(nb, kernel_name, output_path, **kwargs)

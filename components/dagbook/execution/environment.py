@@ -1,0 +1,114 @@
+"""The environment a kernel gets: an allow-list, not the environment of the step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+#: What programs need to find themselves, their user, their language and their libraries.
+ALLOWED_NAMES = frozenset(
+    [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TERM",
+        "HOSTNAME",
+        "TMPDIR",
+        "TMP",
+        "TEMP",
+        "PYTHONPATH",
+        "PYTHONHASHSEED",
+        "PYTHONUTF8",
+        "PYTHONIOENCODING",
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONPYCACHEPREFIX",
+        "PYTHONNOUSERSITE",
+        "PYTHONUSERBASE",
+        "VIRTUAL_ENV",
+        "LD_LIBRARY_PATH",
+        "LD_PRELOAD",
+        "MPLBACKEND",
+        "MPLCONFIGDIR",
+        "IPYTHONDIR",
+        "JUPYTER_PATH",
+        "JUPYTER_DATA_DIR",
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_PREFER_ENV_PATH",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "JAVA_HOME",
+        "R_HOME",
+        "R_LIBS",
+        "R_LIBS_USER",
+        "R_LIBS_SITE",
+        "JULIA_DEPOT_PATH",
+        "SPARK_HOME",
+        "SPARK_LOCAL_IP",
+        "PYSPARK_PYTHON",
+        "PYSPARK_DRIVER_PYTHON",
+        "HADOOP_CONF_DIR",
+        "CUDA_HOME",
+        "CUDA_PATH",
+        "CUDA_VISIBLE_DEVICES",
+        "CUDA_DEVICE_ORDER",
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+    ]
+)
+ALLOWED_PREFIXES = ("LC_", "XDG_", "CONDA_", "NVIDIA_", "DAGBOOK_ENVIRONMENT")
+#: Needed behind a company's proxy, but only when no user name and password stand in them.
+PROXY_NAMES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"})
+
+
+def kernel_environment(
+    step: Mapping[str, str],
+    *,
+    kernelspec: Mapping[str, str],
+    extra: Mapping[str, str],
+    project_root: Path | None,
+) -> dict[str, str]:
+    """Choose what of the step's environment a kernel gets, and add what the run gives it.
+
+    Args:
+        step: the environment of the process that runs the notebook.
+        kernelspec: the ``env`` of the kernel's ``kernel.json``; ``${NAME}`` in it refers to
+            the step's environment, as in Jupyter.
+        extra: variables of this run; they win.
+        project_root: made importable, after the notebook's own folder.
+    """
+    chosen = {name: value for name, value in step.items() if _allowed(name, value)}
+    for name, value in kernelspec.items():
+        chosen[name] = os.path.expandvars(value) if "$" in value else value
+    chosen.update(extra)
+    if project_root is not None:
+        before = chosen.get("PYTHONPATH")
+        chosen["PYTHONPATH"] = (
+            f"{before}{os.pathsep}{project_root}" if before else str(project_root)
+        )
+    # ipykernel and debugpy print advice about themselves into the kernel's log otherwise.
+    chosen.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    return chosen
+
+
+def _allowed(name: str, value: str) -> bool:
+    if name in ALLOWED_NAMES or name.startswith(ALLOWED_PREFIXES):
+        return True
+    return name.upper() in PROXY_NAMES and not _has_login(value)
+
+
+def _has_login(url: str) -> bool:
+    try:
+        return "@" in urlsplit(url if "//" in url else f"//{url}").netloc
+    except ValueError:
+        return True

@@ -1,0 +1,37 @@
+"""What an execution tells its caller while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dagbook.execution.result import CellResult, MetricPoint
+
+
+@dataclass(frozen=True)
+class CellStarted:
+    """A code cell was sent to the kernel. `number` counts from 1 over all `of` cells."""
+
+    number: int
+    of: int
+    cell: CellResult
+
+
+@dataclass(frozen=True)
+class CellFinished:
+    """A code cell ended, or was left out; `cell.status` says how."""
+
+    number: int
+    of: int
+    cell: CellResult
+
+
+@dataclass(frozen=True)
+class MetricsReported:
+    """The notebook reported measurements since the last such event."""
+
+    points: tuple[MetricPoint, ...]
+
+
+ExecutionEvent = CellStarted | CellFinished | MetricsReported
+EventListener = Callable[[ExecutionEvent], None]

@@ -1,0 +1,235 @@
+"""One running kernel: started under a guardian, reached through sockets in a private folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+from dagbook.errors import DagbookError
+from dagbook.execution import guardian as guardian_script
+from dagbook.execution.kernelspec import KernelSpec
+
+# A Unix socket's path may have about 107 bytes; the name we add takes some of them.
+SOCKET_FOLDER_LIMIT = 90
+LAST_WORDS_BYTES = 16_384
+
+
+class Kernel:
+    """A kernel and everything it starts; `close` leaves no process and no file of it behind.
+
+    The kernel has its own session and its own pipes, so what it writes to its raw standard
+    output never mixes with ours. It listens on Unix sockets in a folder only we can enter.
+    """
+
+    def __init__(
+        self, spec: KernelSpec, *, cwd: Path, environment: Mapping[str, str], cpus: int | None
+    ) -> None:
+        self.spec = spec
+        self.scratch = _socket_folder()
+        self.connection = _connection(self.scratch, spec)
+        self.exit_code: int | None = None
+        self.cpu_seconds: float | None = None
+        self.peak_process_bytes: int | None = None
+        self.pid: int | None = None
+        self._status_text = b""
+        connection_file = self.scratch / "connection.json"
+        connection_file.touch(mode=0o600)
+        connection_file.write_text(json.dumps(self.connection), "utf-8")
+        control_read, self._control = os.pipe()
+        self.status, status_write = os.pipe()
+        output_read, output_write = os.pipe()
+        try:
+            self._guardian = subprocess.Popen(
+                [
+                    # Isolated and without site-packages: nothing of the project runs in it.
+                    sys.executable, "-I", "-S", guardian_script.__file__,
+                    str(control_read), str(status_write),
+                    ",".join(map(str, _choose_cpus(cpus))), str(self.scratch),
+                    *_command(spec, connection_file),
+                ],
+                cwd=cwd,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output_write,
+                stderr=output_write,
+                pass_fds=(control_read, status_write),
+                start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            os.close(self._control)
+            os.close(self.status)
+            os.close(output_read)
+            rmtree(self.scratch, ignore_errors=True)
+            raise DagbookError(f"kernel {spec.name!r} cannot be started: {error}") from None
+        finally:
+            for descriptor in (control_read, status_write, output_write):
+                os.close(descriptor)
+        os.set_blocking(self.status, False)
+        self._last_words = bytearray()
+        self._drain = threading.Thread(
+            target=self._keep_last_words,
+            args=(output_read,),
+            name="dagbook-kernel-output",
+            daemon=True,
+        )
+        self._drain.start()
+
+    @property
+    def guardian_pid(self) -> int:
+        """The process below which everything of this kernel is found."""
+        return self._guardian.pid
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the kernel's sockets exist, so that a first connection succeeds at once."""
+        return all(
+            (self.scratch / f"kernel-{self.connection[port]}").exists()
+            for port in ("shell_port", "iopub_port", "control_port")
+        )
+
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt in the running cell and its child processes."""
+        self._command_guardian("int")
+
+    def terminate(self) -> None:
+        """Ask the kernel's process group to end (SIGTERM)."""
+        self._command_guardian("term")
+
+    def kill(self) -> None:
+        """End the kernel and every process it started, at once."""
+        self._command_guardian("kill")
+
+    def read_status(self) -> bool:
+        """Take in what the guardian has said; False once the kernel is gone.
+
+        `exit_code` is then what the kernel ended with (negative: a signal's number).
+        """
+        while True:
+            try:
+                data = os.read(self.status, 4096)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            if not data:
+                if self.exit_code is None:
+                    self.exit_code = -int(signal.SIGKILL)  # the guardian itself was killed
+                break
+            self._status_text += data
+            *lines, self._status_text = self._status_text.split(b"\n")
+            for line in lines:
+                self._take(line.decode().split())
+        return self.exit_code is None
+
+    def _take(self, words: list[str]) -> None:
+        if words[0] == "pid":
+            self.pid = int(words[1])
+        elif words[0] == "exit":
+            self.exit_code = int(words[1])
+        elif words[0] == "usage":
+            self.cpu_seconds, self.peak_process_bytes = float(words[1]), int(words[2])
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the kernel has ended by itself; False when it has not in time."""
+        try:
+            self._guardian.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        self.read_status()
+        return True
+
+    def close(self) -> None:
+        """End whatever is left and remove sockets and files. Safe to call twice."""
+        if self._control >= 0:
+            os.close(self._control)  # the guardian's signal to clear up
+            self._control = -1
+            try:
+                self._guardian.wait(guardian_script.GIVE_UP_SECONDS + 5)
+            except subprocess.TimeoutExpired:
+                self._guardian.kill()
+                self._guardian.wait()
+            self.read_status()
+            os.close(self.status)
+            self._drain.join(timeout=1)
+            rmtree(self.scratch, ignore_errors=True)
+
+    @property
+    def last_words(self) -> str:
+        """The end of what the kernel wrote to its raw output: why it died, if it said so."""
+        return bytes(self._last_words).decode("utf-8", "replace").strip()
+
+    def _command_guardian(self, word: str) -> None:
+        try:
+            os.write(self._control, f"{word}\n".encode())
+        except OSError:
+            pass  # it has ended: nothing left to signal
+
+    def _keep_last_words(self, descriptor: int) -> None:
+        with open(descriptor, "rb", buffering=0) as output:
+            while data := output.read(65_536):
+                self._last_words += data
+                del self._last_words[:-LAST_WORDS_BYTES]
+
+
+def _socket_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="dagbook-"))
+    if len(os.fsencode(folder)) > SOCKET_FOLDER_LIMIT:
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix="dagbook-", dir="/tmp"))
+    return folder
+
+
+def _connection(folder: Path, spec: KernelSpec) -> dict[str, Any]:
+    ports = {name: number for number, name in enumerate(_PORTS, start=1)}
+    return {
+        "transport": "ipc",
+        "ip": str(folder / "kernel"),
+        **ports,
+        "key": uuid.uuid4().hex,
+        "signature_scheme": "hmac-sha256",
+        "kernel_name": spec.name,
+    }
+
+
+_PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
+
+
+def _command(spec: KernelSpec, connection_file: Path) -> list[str]:
+    names = {
+        "{connection_file}": str(connection_file),
+        "{prefix}": sys.prefix,
+        "{resource_dir}": spec.resource_folder,
+    }
+    command = []
+    for word in spec.argv:
+        for name, value in names.items():
+            word = word.replace(name, value)
+        command.append(word)
+    # As Jupyter does: a kernel.json that says "python" means the interpreter that has it.
+    major, minor = sys.version_info[:2]
+    if command[0] in {"python", f"python{major}", f"python{major}.{minor}"}:
+        command[0] = sys.executable
+    if spec.is_ipykernel:
+        # The history database in the home folder is shared by all kernels of a user, and locked.
+        command.append("--HistoryManager.hist_file=:memory:")
+    return command
+
+
+def _choose_cpus(wanted: int | None) -> list[int]:
+    """CPUs to pin the kernel to; none when the size does not ask for fewer than there are."""
+    available = os.sched_getaffinity(0)
+    if wanted is None or wanted >= len(available):
+        return []
+    # At random, so that runs side by side do not all share the first ones.
+    return sorted(random.sample(sorted(available), wanted))

@@ -1,0 +1,172 @@
+"""Decides everything about an execution before anything starts, or refuses it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from dagbook.errors import DagbookError
+from dagbook.execution.events import EventListener
+from dagbook.execution.kernelspec import KernelSpec, find_kernel
+from dagbook.execution.metrics import check_language
+from dagbook.execution.outputs import OutputLimits
+from dagbook.notebook import Notebook, RoleKind, read_notebook, resolve_parameters
+from dagbook.policy import DEFAULT_SIZE, Size, find_size
+from dagbook.project import find_project
+
+START_TIMEOUT_SECONDS = 60.0
+
+
+class RunOptions(TypedDict, total=False):
+    """How a notebook is to be run. Everything has a default.
+
+    Attributes:
+        parameters_are_text: the values come from a command line, to be read by type.
+        output: the executed notebook's path; replaced in one step at the end.
+        output_folder: instead of `output`, a folder for ``<time>-<state>.ipynb``; by default
+            ``runs/<notebook>`` in the project, or beside the notebook.
+        html: also write a page for reading, beside the executed notebook.
+        size: what the run may use, by name; None for no limit.
+        timeout: seconds for the whole run, at most the size's.
+        cell_timeout: seconds for each cell.
+        kernel: another kernel than the notebook's own.
+        project_root: importable in the notebook, after its own folder.
+        context: what `dagbook.context` says in the notebook.
+        environment: variables for the kernel, beside the allow-list.
+        output_limits: how much output is kept.
+        on_event: called as cells start and end and measurements arrive.
+    """
+
+    parameters_are_text: bool
+    output: Path | None
+    output_folder: Path | None
+    html: bool
+    size: str | Size | None
+    timeout: float | None
+    cell_timeout: float | None
+    kernel: str | None
+    project_root: Path | None
+    context: Mapping[str, Any] | None
+    environment: Mapping[str, str] | None
+    output_limits: OutputLimits | None
+    on_event: EventListener | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One execution, checked: what runs, with what, on what, and where the result goes."""
+
+    notebook: Notebook
+    parameters: Mapping[str, Any]
+    kernelspec: KernelSpec
+    size: Size | None
+    run_seconds: float | None
+    cell_seconds: float | None
+    working_folder: Path
+    project_root: Path | None
+    output: Path | None
+    output_folder: Path
+    html: bool = False
+    context: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    output_limits: OutputLimits = field(default_factory=OutputLimits)
+    start_seconds: float = START_TIMEOUT_SECONDS
+    listener: EventListener | None = None
+
+    @property
+    def notebook_name(self) -> str | None:
+        """The notebook's path as text, None for one that was never a file."""
+        return None if self.notebook.path is None else str(self.notebook.path)
+
+    @property
+    def time_label(self) -> str:
+        """Whose limit the run's time is, for the reason when it is over."""
+        if self.size is not None and self.run_seconds == self.size.max_runtime_seconds:
+            return f"the limit of size {self.size.name}"
+        return "the limit of this run"
+
+
+def make_plan(
+    notebook: str | Path | Notebook,
+    parameters: Mapping[str, Any] | None = None,
+    **options: Unpack[RunOptions],
+) -> Plan:
+    """Read and check everything a run needs, without starting anything.
+
+    Raises:
+        DagbookError: something is not as it must be: one line says what, where, what to do.
+    """
+    if not isinstance(notebook, Notebook):
+        notebook = read_notebook(notebook)
+    size = options.get("size", DEFAULT_SIZE)
+    size = find_size(size) if isinstance(size, str) else size
+    values = resolve_parameters(
+        notebook, parameters or {}, from_text=options.get("parameters_are_text", False)
+    )
+    kernel = options.get("kernel") or notebook.kernel_name
+    kernelspec = find_kernel(kernel, notebook.language)
+    _check_metrics(notebook)
+    here = Path.cwd() if notebook.path is None else notebook.path.absolute().parent
+    project_root = options.get("project_root")
+    if project_root is None and (project := find_project(here)) is not None:
+        project_root = project.root
+    output = options.get("output")
+    stem = "notebook" if notebook.path is None else notebook.path.stem
+    folder = options.get("output_folder") or (project_root or here) / "runs" / stem
+    return Plan(
+        notebook=notebook,
+        parameters=values,
+        kernelspec=kernelspec,
+        size=size,
+        run_seconds=_run_seconds(options.get("timeout"), size),
+        cell_seconds=_positive("cell_timeout", options.get("cell_timeout")),
+        working_folder=here,
+        project_root=project_root,
+        output=None if output is None else _checked_output(output),
+        output_folder=_absolute(folder),
+        html=options.get("html", False),
+        context=options.get("context") or {},
+        environment=options.get("environment") or {},
+        output_limits=options.get("output_limits") or OutputLimits(),
+        listener=options.get("on_event"),
+    )
+
+
+def _check_metrics(notebook: Notebook) -> None:
+    """Refuse metrics cells that could not be read afterwards, before a kernel starts."""
+    for cell in notebook.cells:
+        if cell.role is not None and cell.role.kind is RoleKind.METRICS:
+            check_language(notebook.language, cell.number)
+            notebook.metric_names(cell)
+
+
+def _run_seconds(timeout: float | None, size: Size | None) -> float | None:
+    timeout = _positive("timeout", timeout)
+    if size is None:
+        return timeout
+    return size.max_runtime_seconds if timeout is None else min(timeout, size.max_runtime_seconds)
+
+
+def _positive(name: str, seconds: float | None) -> float | None:
+    if seconds is not None and not seconds > 0:
+        raise DagbookError(f"{name}: {seconds:g} is not a time; give seconds above 0")
+    return seconds
+
+
+def _absolute(path: Path) -> Path:
+    # Not Path.resolve: a folder reached through a link is shown as the user named it.
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def _checked_output(output: Path) -> Path:
+    output = _absolute(output)
+    if output.suffix != ".ipynb":
+        raise DagbookError(f"{output}: the executed notebook's name must end in .ipynb")
+    if output.is_dir():
+        raise DagbookError(f"{output}: is a folder; give the file to write")
+    if output.exists() and not output.is_file():
+        raise DagbookError(f"{output}: is not a regular file; give another name")
+    return output

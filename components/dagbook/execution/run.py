@@ -1,0 +1,319 @@
+"""Runs one notebook as production does: check, prepare, launch, execute, finish."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Unpack
+
+from dagbook.context import CONTEXT_FILE_NAME
+from dagbook.execution.cells import CellRunner, Verdict
+from dagbook.execution.clock import Clock
+from dagbook.execution.collector import OutputCollector
+from dagbook.execution.environment import kernel_environment
+from dagbook.execution.events import ExecutionEvent
+from dagbook.execution.journal import to_json
+from dagbook.execution.kernel import Kernel
+from dagbook.execution.messages import Conversation
+from dagbook.execution.page import preload_page_writer, write_page
+from dagbook.execution.place import Place, take_place
+from dagbook.execution.plan import Plan, RunOptions, make_plan
+from dagbook.execution.resources import ResourceSampler
+from dagbook.execution.result import CellResult, CellStatus, ExecutionResult, Resources, RunStatus
+from dagbook.execution.stored_notebook import complete_document, remove_banners, write_notebook
+from dagbook.execution.widgets import WidgetRecorder
+from dagbook.execution.words import in_bytes
+from dagbook.notebook import Notebook
+from dagbook.report import REPORTS_FILE_NAME, RUN_FOLDER_VARIABLE
+
+#: How long a kernel may take to end by itself, so that what the author registered for its
+#: exit (a tracking client's last batch, say) is carried out. Seconds.
+EXIT_SECONDS = 5.0
+
+
+def run_notebook(
+    notebook: str | Path | Notebook,
+    parameters: Mapping[str, Any] | None = None,
+    **options: Unpack[RunOptions],
+) -> ExecutionResult:
+    """Run a notebook in its own folder, in a fresh kernel, and keep what comes out.
+
+    Args:
+        notebook: a path (``.ipynb``, or ``.py``/``.md`` of jupytext), or one already read.
+        parameters: values for names of the parameters cell.
+        options: see `dagbook.execution.plan.RunOptions`.
+
+    Returns:
+        How it ended, in every case but a refusal and a cancel.
+
+    Raises:
+        DagbookError: refused before a kernel started.
+        BaseException: a KeyboardInterrupt, or another exception that a signal raised in
+            here, after the notebook was stored as cancelled; the result is the exception's
+            ``dagbook_result``.
+    """
+    return Execution(make_plan(notebook, parameters, **options)).run()
+
+
+class Execution:
+    """One notebook's execution, from its plan to its result."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.started_at = time.time()
+        self._began = time.monotonic()
+        self._kernel: Kernel | None = None
+        self._sampler: ResourceSampler | None = None
+        self._cells: CellRunner | None = None
+        self._collector: OutputCollector | None = None
+        self._document: dict[str, Any] = dict(plan.notebook.document)
+        self._early_verdict: Verdict | None = None
+        self._results = {
+            cell.id: CellResult(cell.index, cell.id, None if cell.role is None else str(cell.role))
+            for cell in plan.notebook.cells
+            if cell.cell_type == "code"
+        }
+
+    def run(self, execute: Callable[[], None] | None = None) -> ExecutionResult:
+        """Prepare, launch, execute, finish.
+
+        Args:
+            execute: instead of handing the notebook to papermill, for a caller that is
+                papermill already.
+        """
+        place = self.prepare()
+        try:
+            self.launch(place)
+            (execute or self.execute)()
+        except Exception:
+            # Refused after all (the kernel did not come up), or a bug of ours: neither is
+            # told as the notebook's end.
+            place.journal.discard()
+            raise
+        except BaseException as interruption:
+            self._cancelled()
+            interruption.dagbook_result = self.finish(place)  # type: ignore[attr-defined]
+            raise
+        else:
+            return self.finish(place)
+        finally:
+            self._close()
+
+    def prepare(self) -> Place:
+        """Take the place of the result, and write there what the notebook is told."""
+        plan = self.plan
+        place = take_place(plan.output, plan.output_folder, self.started_at)
+        context = {
+            "notebook": plan.notebook_name,
+            "parameters": dict(plan.parameters),
+            **plan.context,
+        }
+        (place.journal.folder / CONTEXT_FILE_NAME).write_bytes(to_json(context))
+        size = "" if plan.size is None else plan.size.name
+        place.journal.event("start", self.started_at, place.pattern, size, plan.notebook_name)
+        self._place = place
+        return place
+
+    def launch(self, place: Place) -> None:
+        """Start the kernel: first of all, for everything else can be done while it boots."""
+        plan = self.plan
+        environment = kernel_environment(
+            os.environ,
+            kernelspec=plan.kernelspec.env,
+            extra={**plan.environment, RUN_FOLDER_VARIABLE: str(place.journal.folder)},
+            project_root=plan.project_root,
+        )
+        self._kernel = Kernel(
+            plan.kernelspec,
+            cwd=plan.working_folder,
+            environment=environment,
+            cpus=None if plan.size is None else plan.size.cpus,
+        )
+        self._sampler = ResourceSampler(
+            self._kernel.guardian_pid,
+            limit_bytes=None if plan.size is None else plan.size.memory_bytes,
+            on_exceeded=self._memory_exceeded,
+        )
+        self._sampler.start()
+        if plan.html:
+            threading.Thread(target=preload_page_writer, daemon=True).start()
+
+    def execute(self) -> None:
+        """Hand the notebook to papermill, which hands its cells back to us, parameterised."""
+        import nbformat
+        import papermill
+        from papermill.engines import papermill_engines
+        from papermill.exceptions import PapermillExecutionError
+
+        from dagbook.execution.engine import DagbookEngine
+
+        # Also where an installation lost its entry point.
+        papermill_engines.register("dagbook", DagbookEngine)
+        document = self.plan.notebook.document
+        source = {**document, "cells": remove_banners(document["cells"])}
+        try:
+            papermill.execute_notebook(
+                nbformat.from_dict(source),
+                None,
+                parameters=dict(self.plan.parameters) or None,
+                engine_name="dagbook",
+                kernel_name=self.plan.kernelspec.name,
+                language=self.plan.notebook.language,
+                progress_bar=False,
+                dagbook_execution=self,
+            )
+        except PapermillExecutionError:
+            # Papermill raises for any error output. Ours is the judge of that: an error
+            # may be one the author expects.
+            pass
+
+    def execute_cells(self, document: Any) -> None:
+        """Run the cells of the document papermill has prepared. Called by the engine."""
+        assert self._kernel is not None
+        plan, journal = self.plan, self._place.journal
+        for cell in document.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        # papermill notes the whole notebook as its own "path".
+        document.metadata.setdefault("papermill", {}).update(
+            input_path=plan.notebook_name, output_path=None
+        )
+        # A list of our own: for an error papermill inserts marks of its own among the cells.
+        self._document = {**document, "cells": list(document.cells)}
+        journal.event("document", self._document, dict(plan.parameters))
+        journal.flush()
+        conversation = Conversation(self._kernel)
+        try:
+            info = conversation.connect(plan.start_seconds)
+            document.metadata["language_info"] = info["content"].get("language_info", {})
+            widgets = WidgetRecorder(document, conversation.client)
+            self._collector = OutputCollector(journal, plan.output_limits, widgets)
+            self._cells = CellRunner(
+                notebook=plan.notebook,
+                document=document,
+                kernel=self._kernel,
+                conversation=conversation,
+                journal=journal,
+                collector=self._collector,
+                clock=self._clock(),
+                reports=journal.folder / REPORTS_FILE_NAME,
+                emit=plan.listener or _nobody,
+                results=self._results,
+            )
+            self._cells.run()
+            widgets.store()
+            conversation.request_shutdown()
+            self._stop_sampling()
+            self._kernel.wait(EXIT_SECONDS)
+        finally:
+            conversation.close()
+        self.show_outputs(document)
+
+    def show_outputs(self, document: Any) -> None:
+        """Give papermill, and a caller through it, the outputs as it would have made them."""
+        import nbformat
+
+        if self._collector is not None:
+            for position, outputs in self._collector.outputs.items():
+                document.cells[position].outputs = nbformat.from_dict(outputs.finished())
+
+    def finish(self, place: Place) -> ExecutionResult:
+        """Write the notebook, put it in its place, and say how it ended."""
+        self._close()
+        result = self.result()
+        result.executed_notebook = place.notebook(result.status)
+        complete_document(
+            self._document,
+            {} if self._collector is None else self._collector.outputs,
+            result,
+            stopped_at=None if self._cells is None else self._cells.stopped_at,
+            size=self.plan.size,
+        )
+        try:
+            write_notebook(result.executed_notebook, self._document, journal=place.journal.folder)
+        except DagbookError:
+            place.journal.release()
+            raise
+        if self.plan.html:
+            write_page(result, self._document)
+        place.journal.discard()
+        return result
+
+    def result(self) -> ExecutionResult:
+        """What it all came to."""
+        plan, cells = self.plan, self._cells
+        verdict = self._early_verdict if cells is None else cells.verdict
+        verdict = verdict or Verdict(RunStatus.SUCCEEDED, "")
+        return ExecutionResult(
+            status=verdict.status,
+            reason=verdict.reason,
+            notebook=plan.notebook.path,
+            started_at=self.started_at,
+            duration_seconds=time.monotonic() - self._began,
+            cells=list(self._results.values()),
+            parameters=dict(plan.parameters),
+            metrics=[] if cells is None else cells.metrics,
+            checks=[] if cells is None else cells.checks,
+            resources=self._used(),
+            size="" if plan.size is None else plan.size.name,
+            notes=[*plan.notebook.notes, *self._last_words(verdict)],
+        )
+
+    def _used(self) -> Resources:
+        if self._sampler is None or self._kernel is None:
+            return Resources()
+        return self._sampler.measured(
+            cpu_seconds=self._kernel.cpu_seconds,
+            peak_process_bytes=self._kernel.peak_process_bytes,
+        )
+
+    def _last_words(self, verdict: Verdict) -> list[str]:
+        if verdict.status is RunStatus.KILLED and self._kernel and self._kernel.last_words:
+            return [f"the kernel's last words: {self._kernel.last_words[-2000:]}"]
+        return []
+
+    def _clock(self) -> Clock:
+        plan = self.plan
+        return Clock(
+            began=self._began,
+            run_seconds=plan.run_seconds,
+            cell_seconds=plan.cell_seconds,
+            grace_seconds=10.0 if plan.size is None else plan.size.grace_seconds,
+            run_label=plan.time_label,
+        )
+
+    def _memory_exceeded(self, memory: int) -> None:
+        size = self.plan.size
+        assert size is not None
+        reason = (
+            f"exceeded {in_bytes(size.memory_bytes)} of size {size.name}, peak {in_bytes(memory)}"
+        )
+        if self._cells is not None:
+            self._cells.memory_exceeded(reason)
+        elif self._kernel is not None:
+            self._kernel.kill()
+
+    def _cancelled(self) -> None:
+        at = next((c for c in self._results.values() if c.status is CellStatus.CANCELLED), None)
+        where = "" if at is None else f" in cell {at.index + 1}"
+        verdict = Verdict(RunStatus.CANCELLED, f"cancelled{where}")
+        self._early_verdict = verdict
+        if self._cells is not None:
+            self._cells.verdict = self._cells.verdict or verdict
+
+    def _stop_sampling(self) -> None:
+        if self._sampler is not None:
+            self._sampler.stop()
+
+    def _close(self) -> None:
+        """End the kernel and everything it started. Safe to call twice."""
+        self._stop_sampling()
+        if self._kernel is not None:
+            self._kernel.close()
+
+
+def _nobody(_event: ExecutionEvent) -> None:
+    pass

@@ -1,0 +1,186 @@
+"""The executed notebook as it is stored: the author's text, what came out, and a true account."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dagbook.atomic_write import write_atomically
+from dagbook.errors import DagbookError
+from dagbook.execution.journal import to_json
+from dagbook.execution.outputs import CellOutputs
+from dagbook.execution.result import CellStatus, ExecutionResult, RunStatus
+from dagbook.execution.words import in_bytes, in_time
+from dagbook.policy import BUILT_IN_SIZES, Size
+
+BANNER_TAG = "dagbook-banner"
+ANCHOR = "dagbook-ended-here"
+
+_HEADLINES = {
+    RunStatus.FAILED: "Failed",
+    RunStatus.KILLED: "Killed",
+    RunStatus.TIMED_OUT: "Timed out",
+    RunStatus.CANCELLED: "Cancelled",
+}
+
+
+def complete_document(
+    document: Any,
+    outputs: Mapping[int, CellOutputs],
+    result: ExecutionResult,
+    *,
+    stopped_at: int | None,
+    size: Size | None,
+) -> None:
+    """Fill an executed document in place: outputs, every cell's true state, the banner.
+
+    Args:
+        document: the notebook papermill prepared (nbformat 4).
+        outputs: by position in `document`.
+        stopped_at: position of the cell the run ended in, if it did not run through.
+        size: what the run had, for the advice in the banner.
+    """
+    by_id = {cell.id: cell for cell in result.cells}
+    for position, cell in enumerate(document["cells"]):
+        if cell["cell_type"] != "code":
+            continue
+        kept = outputs.get(position)
+        cell["outputs"] = [] if kept is None else kept.finished()
+        if kept is None:
+            cell["execution_count"] = None
+        told = by_id.get(cell.get("id", ""))
+        if told is not None:
+            cell["metadata"]["dagbook"] = {"status": str(told.status)}
+            if told.role is not None:
+                cell["metadata"]["dagbook"]["role"] = told.role
+            # papermill's own field, read by its tools; papermill would call it completed.
+            cell["metadata"].setdefault("papermill", {})["status"] = str(told.status)
+    summary = result.to_json()
+    # The last value of each says enough here; the cells and the tracking server have the rest.
+    summary["metrics"] = {name: repr(value) for name, value in result.last_metrics.items()}
+    document["metadata"]["dagbook"] = summary
+    papermill = document["metadata"].setdefault("papermill", {})
+    papermill.update(
+        start_time=_iso(result.started_at),
+        end_time=_iso(result.started_at + result.duration_seconds),
+        duration=result.duration_seconds,
+        exception=not result.succeeded,
+        input_path=None if result.notebook is None else str(result.notebook),
+    )
+    if not result.succeeded:
+        _insert_banner(document, result, stopped_at, size)
+
+
+def remove_banners(cells: list[Any]) -> list[Any]:
+    """The cells without banners of an earlier run: an executed notebook may be run again."""
+    return [cell for cell in cells if BANNER_TAG not in cell.get("metadata", {}).get("tags", [])]
+
+
+def serialise(document: Mapping[str, Any]) -> bytes:
+    """The document as ``.ipynb``: sources as lines, as everywhere, outputs as whole texts.
+
+    A text of many lines may be one string in the format; written so it takes a tenth of the
+    time, and executed notebooks are not compared line by line.
+    """
+    cells = [
+        {**cell, "source": cell["source"].splitlines(keepends=True)} for cell in document["cells"]
+    ]
+    return to_json({**document, "cells": cells}, indent=1) + b"\n"
+
+
+def write_notebook(path: Path, document: Mapping[str, Any], *, journal: Path) -> None:
+    """Put the executed notebook in its place, in one step.
+
+    Raises:
+        DagbookError: it cannot be written; what stood there is intact, and `journal` is kept.
+    """
+    try:
+        write_atomically(path, serialise(document))
+    except OSError as error:
+        raise DagbookError(
+            f"{path}: the executed notebook cannot be written ({error.strerror}). "
+            f"What happened is kept in {journal}; the next run there makes a notebook of it."
+        ) from None
+
+
+def _insert_banner(
+    document: Any, result: ExecutionResult, stopped_at: int | None, size: Size | None
+) -> None:
+    position = 0 if stopped_at is None else stopped_at
+    document["cells"].insert(
+        position, _markdown("dagbook-banner", f'<a id="{ANCHOR}"></a>\n\n{banner(result, size)}')
+    )
+    if position > 0:
+        headline = _HEADLINES[result.status]
+        document["cells"].insert(
+            0,
+            _markdown(
+                "dagbook-banner-top",
+                f"**✕ {headline}:** {_escaped(result.reason)} — [go to the cell](#{ANCHOR})",
+            ),
+        )
+
+
+def banner(result: ExecutionResult, size: Size | None) -> str:
+    """What happened, as Markdown: headline, reason, figures, and what would help."""
+    used = result.resources
+    figures = [f"ran {in_time(result.duration_seconds)}"]
+    if used.peak_memory_bytes:
+        figures.append(f"peak memory {in_bytes(used.peak_memory_bytes)}")
+    if size is not None:
+        figures.append(f"size {size.label}")
+    lines = [
+        f"### ✕ {_HEADLINES[result.status]}",
+        _escaped(result.reason),
+        " · ".join(figures),
+    ]
+    if size is not None and (advice := _larger_size(result, size)):
+        lines.append(advice)
+    if any(cell.status is CellStatus.NOT_RUN for cell in result.cells):
+        count = sum(cell.status is CellStatus.NOT_RUN for cell in result.cells)
+        lines.append(f"{count} cell{'s' if count != 1 else ''} below did not run.")
+    return "\n\n".join(lines)
+
+
+def _larger_size(result: ExecutionResult, size: Size) -> str | None:
+    """The next size up, when more of it would have helped."""
+    limit = result.resources.limit_bytes
+    short_of_memory = (
+        result.status is RunStatus.KILLED
+        and limit is not None
+        and result.resources.peak_memory_bytes >= limit
+    )
+    if not short_of_memory and result.status is not RunStatus.TIMED_OUT:
+        return None
+    larger = [
+        other
+        for other in BUILT_IN_SIZES.values()
+        if other.gpus == size.gpus
+        and other.memory_bytes > size.memory_bytes
+        and other.max_runtime_seconds > size.max_runtime_seconds
+    ]
+    if not larger:
+        return None
+    return f"Next size up: {min(larger, key=lambda other: other.memory_bytes).label}."
+
+
+def _markdown(cell_id: str, text: str) -> dict[str, Any]:
+    return {
+        "cell_type": "markdown",
+        "id": cell_id,
+        "metadata": {"tags": [BANNER_TAG]},
+        "source": text,
+    }
+
+
+def _escaped(text: str) -> str:
+    # Neither HTML nor Markdown of an exception's message may shape the banner.
+    escaped = html.escape(text, quote=False)
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+!|~$" else c for c in escaped)
+
+
+def _iso(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).isoformat()

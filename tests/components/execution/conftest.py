@@ -1,0 +1,70 @@
+"""What the tests of the runner share: small notebooks, written where a test wants them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+
+MakeNotebook = Callable[..., Path]
+
+KERNELS = {
+    "python": {"name": "python3", "display_name": "Python 3", "language": "python"},
+    "bash": {"name": "bash", "display_name": "Bash", "language": "bash"},
+    "R": {"name": "ir", "display_name": "R", "language": "R"},
+}
+
+
+@pytest.fixture
+def make_notebook(tmp_path: Path) -> MakeNotebook:
+    """Write a notebook of cells given as source, or as (source, tag, …)."""
+
+    def make(
+        *cells: str | tuple[str, ...], name: str = "notebook.ipynb", language: str = "python"
+    ) -> Path:
+        notebook = nbformat.v4.new_notebook()
+        notebook.metadata.kernelspec = KERNELS[language]
+        for number, cell in enumerate(cells):
+            source, *tags = (cell,) if isinstance(cell, str) else cell
+            made = nbformat.v4.new_code_cell(source, id=f"c{number}")
+            if tags:
+                made.metadata["tags"] = tags
+            notebook.cells.append(made)
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def bash_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a kernel that is not Python's, for this test only."""
+    spec = {
+        "argv": [sys.executable, "-m", "bash_kernel", "-f", "{connection_file}"],
+        "display_name": "Bash",
+        "language": "bash",
+    }
+    folder = tmp_path / "jupyter" / "kernels" / "bash"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(spec), "utf-8")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+
+
+def text_of(outputs: list[dict]) -> str:
+    """All text a cell's outputs show."""
+    return "".join(
+        o.get("text", "") or "".join(o.get("data", {}).get("text/plain", "")) for o in outputs
+    )
+
+
+def code_cells(path: Path) -> list:
+    """The code cells of an executed notebook, after checking that it is a valid one."""
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]

@@ -1,0 +1,167 @@
+"""What is kept of a cell's output: all of a little, both ends of a lot."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from tests.components.execution.conftest import code_cells, text_of
+
+from dagbook.execution import OutputLimits, RunStatus, run_notebook
+from dagbook.execution.outputs import CellOutputs, collapse_overwritten
+
+
+def display(text: str) -> dict:
+    return {"output_type": "display_data", "data": {"text/plain": text}, "metadata": {}}
+
+
+def test_consecutive_pieces_of_one_stream_are_one_output():
+    outputs = CellOutputs(1000)
+    for piece in ("a\n", "b\n"):
+        outputs.add_stream("stdout", piece)
+    outputs.add_stream("stderr", "c\n")
+    outputs.add_stream("stdout", "d\n")
+    assert [(o["name"], o["text"]) for o in outputs.finished()] == [
+        ("stdout", "a\nb\n"),
+        ("stderr", "c\n"),
+        ("stdout", "d\n"),
+    ]
+
+
+def test_below_the_cap_nothing_is_lost_whatever_the_order():
+    chance = random.Random(7)
+    for _ in range(200):
+        outputs, written = CellOutputs(1000), ""
+        while len(written) < 900:
+            piece = "x" * chance.randrange(1, 60) + "\n"
+            name = chance.choice(["stdout", "stderr"])
+            outputs.add_stream(name, piece)
+            written += piece
+        kept = "".join(o["text"] for o in outputs.finished())
+        if len(written) <= 1000:
+            assert kept == written
+            assert outputs.left_out_bytes == 0
+
+
+def test_over_the_cap_head_and_tail_stay_and_the_rest_is_counted():
+    outputs = CellOutputs(1000)
+    for number in range(1000):
+        outputs.add_stream("stdout", f"line {number:04d}\n")
+    finished = outputs.finished()
+    text = "".join(o["text"] for o in finished)
+    assert text.startswith("line 0000\n")
+    assert text.endswith("line 0999\n")
+    assert outputs.left_out_bytes == 9000
+    assert "[dagbook left out 9,000 bytes here: a cell keeps 1,000 bytes of output]" in text
+
+
+def test_one_output_over_the_cap_is_named_and_left_out():
+    outputs = CellOutputs(1000)
+    outputs.add(display("x" * 5000))
+    assert outputs.finished()[0]["data"]["text/plain"] == (
+        "[dagbook left out an output of 5,000 bytes (text/plain): "
+        "a cell keeps 1,000 bytes of output]"
+    )
+
+
+def test_an_error_is_kept_however_full_the_cell_is():
+    outputs = CellOutputs(1000)
+    outputs.add_stream("stdout", "x" * 5000)
+    error = {"output_type": "error", "ename": "E", "evalue": "why", "traceback": ["t"]}
+    outputs.add(error)
+    outputs.add_stream("stdout", "y" * 5000)
+    assert error in outputs.finished()
+
+
+def test_a_huge_error_message_keeps_both_ends():
+    outputs = CellOutputs(40_000)
+    outputs.add(
+        {"output_type": "error", "ename": "E", "evalue": "a" * 90_000 + "z", "traceback": ["t"]}
+    )
+    evalue = outputs.finished()[0]["evalue"]
+    assert len(evalue) < 30_000
+    assert evalue.startswith("a")
+    assert evalue.endswith("z")
+
+
+def test_clearing_waits_for_the_next_output_when_asked_to():
+    outputs = CellOutputs(1000)
+    outputs.add(display("first"))
+    outputs.clear(wait=True)
+    assert outputs.finished() == [display("first")]
+    outputs.add(display("second"))
+    assert outputs.finished() == [display("second")]
+    outputs.clear(wait=False)
+    assert outputs.finished() == []
+
+
+def test_an_updated_display_changes_where_it_stands():
+    outputs = CellOutputs(1000)
+    outputs.add(display("0 %"), display_id="bar")
+    outputs.add(display("else"))
+    outputs.update_display("bar", display("100 %"))
+    assert outputs.finished() == [display("100 %"), display("else")]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("10%\r20%\r100%\n", "100%\n"),
+        ("windows\r\nline\r\n", "windows\nline\n"),
+        ("ab\x08c", "ac"),
+        ("kept\nold\rnew", "kept\nnew"),
+        ("bar 5/5\r", "bar 5/5\r"),
+    ],
+)
+def test_a_progress_bar_keeps_what_a_terminal_would_show(text, shown):
+    assert collapse_overwritten(text) == shown
+
+
+def test_a_cell_that_prints_a_lot_keeps_a_little_and_the_run_goes_on(make_notebook):
+    result = run_notebook(
+        make_notebook(
+            "for i in range(40):\n    print(f'{i:02d}' + 'x' * 1_000_000)", "print('after')"
+        )
+    )
+    assert result.status is RunStatus.SUCCEEDED, result.reason
+    assert result.executed_notebook.stat().st_size < 1_100_000
+    cells = code_cells(result.executed_notebook)
+    assert text_of(cells[0].outputs).startswith("00xxx")
+    assert text_of(cells[0].outputs).endswith("xxx\n")
+    assert "[dagbook left out 39,00" in text_of(cells[0].outputs)
+    assert text_of(cells[1].outputs) == "after\n"
+
+
+def test_the_notebook_as_a_whole_has_a_cap(make_notebook):
+    result = run_notebook(
+        make_notebook(*["print('x' * 60_000)"] * 5),
+        output_limits=OutputLimits(per_cell=100_000, per_notebook=150_000),
+    )
+    sizes = [len(text_of(c.outputs)) for c in code_cells(result.executed_notebook)]
+    assert sizes[:2] == [60_001, 60_001]
+    assert sizes[4] < 20_000
+    assert result.executed_notebook.stat().st_size < 220_000
+
+
+def test_displays_are_updated_across_cells_and_animations_leave_one_picture(make_notebook):
+    result = run_notebook(
+        make_notebook(
+            "from IPython.display import display, clear_output\nh = display('before', display_id='d')",
+            "for i in range(2000):\n    h.update(f'step {i}')",
+            "for i in range(500):\n    clear_output(wait=True)\n    display(i)",
+        )
+    )
+    cells = code_cells(result.executed_notebook)
+    assert text_of(cells[0].outputs) == "'step 1999'"
+    assert cells[1].outputs == []
+    assert text_of(cells[2].outputs) == "499"
+
+
+def test_half_a_surrogate_pair_does_not_spoil_the_notebook(make_notebook):
+    result = run_notebook(
+        make_notebook(
+            "print('\\ud83d half')\nfrom IPython.display import JSON\n"
+            "display({'application/json': {'x': float('nan')}}, raw=True)"
+        )
+    )
+    assert result.status is not RunStatus.SUCCEEDED or code_cells(result.executed_notebook)
