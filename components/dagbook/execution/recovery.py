@@ -57,7 +57,7 @@ class _Replay:
         self.outputs: dict[int, CellOutputs] = {}
         self.target = ""
         self.running: int | None = None
-        self.reports_seen = 0
+        self.running_cell = 0
         self.last_time = 0.0
 
     def take(self, event: list[Any]) -> None:
@@ -72,19 +72,20 @@ class _Replay:
         self.result.notebook = None if notebook is None else Path(notebook)
         self.target = target
 
-    def _on_document(self, document: dict[str, Any], parameters: dict[str, Any]) -> None:
+    def _on_document(
+        self, document: dict[str, Any], parameters: dict[str, Any], cells: list[list[Any]]
+    ) -> None:
         self.document = document
         self.result.parameters = parameters
-        self.result.cells = [
-            CellResult(position, cell.get("id", ""), None)
-            for position, cell in enumerate(document["cells"])
-            if cell["cell_type"] == "code"
-        ]
+        self.result.cells = [CellResult(index, cell_id, role) for index, cell_id, role in cells]
 
     def _on_cell(self, position: int, status: str, time: float | None, error: Any) -> None:
-        cell = next(c for c in self.result.cells if c.index == position)
+        assert self.document is not None
+        cell_id = self.document["cells"][position].get("id", "")
+        # The injected cell has no result of its own.
+        cell = next((c for c in self.result.cells if c.id == cell_id), CellResult(0, "", None))
         if status == "running":
-            self.running = position
+            self.running, self.running_cell = position, cell.index
             self.last_time = time or self.last_time
             cell.status = CellStatus.KILLED
             self.outputs[position] = CellOutputs(_NO_CAP)
@@ -133,7 +134,7 @@ class _Replay:
 
     def write(self) -> Path:
         assert self.document is not None
-        at = "" if self.running is None else f" in cell {self.running + 1}"
+        at = "" if self.running is None else f" in cell {self.running_cell + 1}"
         self.result.reason = f"the runner vanished{at}: killed, or its machine stopped"
         self.result.duration_seconds = max(0.0, self.last_time - self.result.started_at)
         complete_document(

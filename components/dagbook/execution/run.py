@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from dagbook.context import CONTEXT_FILE_NAME
+from dagbook.errors import DagbookError
 from dagbook.execution.cells import CellRunner, Verdict
 from dagbook.execution.clock import Clock
 from dagbook.execution.collector import OutputCollector
@@ -183,7 +184,8 @@ class Execution:
         )
         # A list of our own: for an error papermill inserts marks of its own among the cells.
         self._document = {**document, "cells": list(document.cells)}
-        journal.event("document", self._document, dict(plan.parameters))
+        cells = [[cell.index, cell.id, cell.role] for cell in self._results.values()]
+        journal.event("document", self._document, dict(plan.parameters), cells)
         journal.flush()
         conversation = Conversation(self._kernel)
         try:
