@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 from urllib.parse import urlsplit
 
 #: What programs need to find themselves, their user, their language and their libraries.
@@ -89,7 +90,7 @@ def kernel_environment(
     """
     chosen = {name: value for name, value in step.items() if _allowed(name, value)}
     for name, value in kernelspec.items():
-        chosen[name] = os.path.expandvars(value) if "$" in value else value
+        chosen[name] = Template(value).safe_substitute(step)
     chosen.update(extra)
     if project_root is not None:
         before = chosen.get("PYTHONPATH")

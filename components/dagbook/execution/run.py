@@ -212,10 +212,13 @@ class Execution:
             self._kernel.wait(EXIT_SECONDS)
         finally:
             conversation.close()
-        self.show_outputs(document)
 
     def show_outputs(self, document: Any) -> None:
-        """Give papermill, and a caller through it, the outputs as it would have made them."""
+        """Give papermill the outputs, where it is papermill that stores them.
+
+        It would otherwise write out a notebook nobody asked it for, at the cost of a second
+        one: then its document stays without.
+        """
         import nbformat
 
         if self._collector is not None:
