@@ -1,0 +1,198 @@
+"""Reading a notebook's file: what is no notebook is refused in one line, small faults mended."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+from dagbook.errors import DagbookError, did_you_mean
+
+# Beyond this a notebook holds data, not text, and every tool that opens it suffers.
+MAX_NOTEBOOK_BYTES = 100 * 1024 * 1024
+TEXT_SUFFIXES = (".py", ".md", ".R", ".r", ".jl", ".sh", ".Rmd")
+
+Document = dict[str, Any]
+
+
+def read_document(path: Path) -> Document:
+    """Read a notebook's file into a dict as its JSON has it, or as jupytext makes it.
+
+    Raises:
+        DagbookError: anything that is not a readable notebook. The text never holds any
+            of the file's content.
+    """
+    content = _read_bytes(path)
+    suffix = path.suffix
+    if suffix != ".ipynb" and suffix not in TEXT_SUFFIXES:
+        raise DagbookError(
+            f"{path}: a notebook's name ends in .ipynb, or in "
+            f"{', '.join(TEXT_SUFFIXES[:-1])} or {TEXT_SUFFIXES[-1]} for jupytext."
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DagbookError(
+            f"{path}: is not a text file in UTF-8 (byte {error.start + 1} is none); "
+            "save the notebook again as UTF-8."
+        ) from None
+    if not text.strip():
+        raise DagbookError(f"{path}: is empty; save the notebook again from Jupyter.")
+    if suffix != ".ipynb":
+        return _through_jupytext(text, path)
+    return _from_json(text, path)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        # Looked at before it is opened: opening a FIFO waits for ever, opening a device acts.
+        _refuse_irregular(path, path.stat())
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
+            _refuse_irregular(path, os.fstat(descriptor))
+            content = file.read(MAX_NOTEBOOK_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise DagbookError(_why_not_read(path, error)) from None
+    if len(content) > MAX_NOTEBOOK_BYTES:
+        raise DagbookError(_too_large(path))
+    return content
+
+
+def _refuse_irregular(path: Path, status: os.stat_result) -> None:
+    mode = status.st_mode
+    if stat.S_ISDIR(mode):
+        raise DagbookError(f"{path}: is a folder; name a notebook in it.")
+    if not stat.S_ISREG(mode):
+        kind = (
+            "a named pipe"
+            if stat.S_ISFIFO(mode)
+            else "a socket"
+            if stat.S_ISSOCK(mode)
+            else "a device"
+        )
+        raise DagbookError(f"{path}: is {kind}, not a file; name a notebook.")
+    if status.st_size > MAX_NOTEBOOK_BYTES:
+        raise DagbookError(_too_large(path))
+
+
+def _too_large(path: Path) -> str:
+    return (
+        f"{path}: is larger than {MAX_NOTEBOOK_BYTES // 1024**2} MB, which is data and not a "
+        "notebook; clear its outputs and save it again."
+    )
+
+
+def _why_not_read(path: Path, error: Exception) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        if path.is_symlink():
+            return f"{path}: is a link to a file that does not exist."
+        return f"{path}: does not exist.{_nearest_notebook(path)}"
+    if number in (errno.EACCES, errno.EPERM):
+        return f"{path}: may not be read by this user; check the file's permissions."
+    if number == errno.ELOOP:
+        return f"{path}: is a link that leads back to itself."
+    if number is None:
+        return f"{str(path)!r}: cannot be a file's name."
+    return f"{path}: cannot be read ({os.strerror(number)})."
+
+
+def _nearest_notebook(path: Path) -> str:
+    try:
+        names = [name for name in os.listdir(path.parent) if name.endswith(".ipynb")]  # noqa: PTH208
+    except OSError:
+        return ""
+    return f" {did_you_mean(path.name, names, limit=4)}" if names else ""
+
+
+def _from_json(text: str, path: Path) -> Document:
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DagbookError(f"{path}: {_json_fault(text, error)}") from None
+    except RecursionError:
+        raise DagbookError(f"{path}: is JSON nested too deep to be a notebook.") from None
+    except ValueError:
+        raise DagbookError(f"{path}: holds a number too long to be a notebook's.") from None
+    if not isinstance(document, dict):
+        raise DagbookError(f"{path}: is JSON but no notebook (no object at its top).")
+    return document
+
+
+def _json_fault(text: str, error: json.JSONDecodeError) -> str:
+    if conflict := re.search(r"^<{7} ", text, re.MULTILINE):
+        line = text.count("\n", 0, conflict.start()) + 1
+        return f"line {line}: holds an unresolved merge conflict; resolve it and save again."
+    if text.startswith("version https://git-lfs.github.com/"):
+        return "is a Git LFS pointer, not the notebook; run `git lfs pull`."
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
+        return f"line {error.lineno}: is cut off there; save the notebook again from Jupyter."
+    return f"line {error.lineno}, column {error.colno}: is not valid JSON ({error.msg})."
+
+
+def _through_jupytext(text: str, path: Path) -> Document:
+    try:
+        import jupytext
+    except ImportError:
+        raise DagbookError(
+            f"{path}: reading a {path.suffix} notebook needs jupytext: `pip install jupytext`."
+        ) from None
+    try:
+        # A plain dict of lists and text, as if it had come from a file.
+        document: Document = json.loads(json.dumps(jupytext.reads(text, fmt=path.suffix)))
+        _drop_passing_ids(document)
+    except Exception as error:
+        raise DagbookError(
+            f"{path}: jupytext cannot read it as a notebook ({type(error).__name__}); "
+            "check its header."
+        ) from None
+    return document
+
+
+def _drop_passing_ids(document: Document) -> None:
+    """Forget ids made up on this reading: a cell is to have the same one on each."""
+    for cell in document["cells"]:
+        cell.pop("id", None)
+    document["nbformat_minor"] = 4  # the last format without ids
+
+
+def upgrade(document: Document, where: str) -> Document:
+    """Bring a notebook of format 1 to 3 to format 4, through nbformat.
+
+    Raises:
+        DagbookError: no notebook, of a format newer than 4, or damaged.
+    """
+    major = document.get("nbformat")
+    if not isinstance(major, int) or isinstance(major, bool) or major < 1:
+        raise DagbookError(
+            f"{where}: is JSON but no notebook: `nbformat` is missing or no version number."
+        )
+    if major == 4:
+        return document
+    if major > 4:
+        raise DagbookError(
+            f"{where}: has notebook format {major}, newer than dagbook knows (4); "
+            "save it as format 4."
+        )
+    import warnings
+
+    import nbformat
+    import nbformat.reader
+
+    try:
+        with warnings.catch_warnings():
+            # nbformat warns of ids it has just made up itself; they are dropped below.
+            warnings.simplefilter("ignore")
+            old = nbformat.reader.reads(json.dumps({"metadata": {}, **document}))
+            upgraded: Document = json.loads(json.dumps(nbformat.convert(old, 4)))
+        _drop_passing_ids(upgraded)
+    except Exception:
+        raise DagbookError(
+            f"{where}: has the old notebook format {major} and is damaged, so it cannot be "
+            "upgraded; open it in Jupyter and save it again."
+        ) from None
+    return upgraded

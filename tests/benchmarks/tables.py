@@ -1,0 +1,148 @@
+"""The measured runs as a page of Markdown: medians, and ratios against papermill."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+import platform
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from contestants import Contestant
+from subjects import Subject
+
+BASELINE = "papermill"
+MEGABYTE = 1_000_000
+
+Run = dict[str, Any]
+
+
+def page(
+    runs: Sequence[Run], contestants: Sequence[Contestant], subjects: Sequence[Subject]
+) -> str:
+    """The whole page."""
+    rounds = max((_count(runs, c, s) for c in contestants for s in subjects), default=0)
+    parts = [
+        "# Benchmarks",
+        f"Written by `make bench` on {datetime.date.today()}: {_machine()}. Medians of {rounds} "
+        "interleaved rounds after one that warms the disk's cache; every run is cold, in a process "
+        "of its own, as at a terminal or under cron. In brackets: the ratio to papermill. The "
+        "outputs of every run were there in full.",
+        "Wall is the time until the command ended. CPU is user and system time of it and all its "
+        "descendants, kernel included. Written is what they handed to the disk, and *final* the "
+        "size of what was left there. Memory is from a run of its own, in which it was sampled 20 "
+        "times a second: *own* is the peak of the command's process without the kernel's, *tree* "
+        "the peak of all processes, shared pages counted once.",
+    ]
+    for subject in subjects:
+        rows = [_row(runs, c, subject) for c in contestants if _count(runs, c, subject)]
+        heads = ["", "wall", "CPU", "written", "final", "own memory", "tree memory"]
+        parts += [f"## {_capital(subject.title)}", _table(heads, rows)]
+    growth = _growth(runs, contestants)
+    if growth:
+        parts += ["## Growth with the number of cells", *growth]
+    parts += ["## Versions", _versions(contestants)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(runs: Sequence[Run], contestant: Contestant, subject: Subject) -> list[str]:
+    def cell(key: str, show: Callable[[float], str]) -> str:
+        value = _median(runs, contestant.name, subject.name, key)
+        if value is None:
+            return "–"
+        base = _median(runs, BASELINE, subject.name, key)
+        if not base or key == "final":
+            return show(value)
+        return f"{show(value)} ({value / base:.2f})"
+
+    return [
+        contestant.title,
+        cell("wall", _seconds),
+        cell("cpu", _seconds),
+        cell("written", _megabytes),
+        cell("final", _megabytes),
+        cell("runner", _megabytes),
+        cell("tree", _megabytes),
+    ]
+
+
+def _growth(runs: Sequence[Run], contestants: Sequence[Contestant]) -> list[str]:
+    sizes = [n for n in (100, 200, 400) if _median(runs, BASELINE, f"cells{n}", "wall")]
+    if len(sizes) < 2:
+        return []
+    rows = []
+    for contestant in contestants:
+        walls = [_median(runs, contestant.name, f"cells{n}", "wall") or math.nan for n in sizes]
+        idle = _median(runs, contestant.name, "empty", "wall") or 0.0
+        # The start-up is taken off: it is there with no cell at all.
+        exponent = math.log((walls[-1] - idle) / (walls[0] - idle), sizes[-1] / sizes[0])
+        each = (walls[-1] - walls[0]) / (sizes[-1] - sizes[0]) * 1000
+        shown = [_seconds(wall) for wall in walls]
+        rows.append([contestant.title, *shown, f"{each:.1f} ms", f"{exponent:.2f}"])
+    heads = ["wall", *(f"{n} cells" for n in sizes), "each further cell", "exponent"]
+    return [
+        f"The exponent is that of the time beyond an empty notebook's, from {sizes[0]} to "
+        f"{sizes[-1]} cells: 1 is linear, 2 quadratic.",
+        _table(heads, rows),
+    ]
+
+
+def _versions(contestants: Sequence[Contestant]) -> str:
+    lines = [f"- Python {platform.python_version()}"]
+    for contestant in contestants:
+        if contestant.packages:
+            found = contestant.environment.versions(contestant.packages)
+            named = ", ".join(f"{name} {version}" for name, version in found.items())
+            lines.append(f"- {contestant.title}: {named}")
+    return "\n".join(lines)
+
+
+def _machine() -> str:
+    model = platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    return f"{platform.system()}, {os.cpu_count()} cores, {model}"
+
+
+def _count(runs: Sequence[Run], contestant: Contestant, subject: Subject) -> int:
+    return len(_values(runs, contestant.name, subject.name, "wall"))
+
+
+def _median(runs: Sequence[Run], contestant: str, subject: str, key: str) -> float | None:
+    values = _values(runs, contestant, subject, key)
+    return statistics.median(values) if values else None
+
+
+def _values(runs: Sequence[Run], contestant: str, subject: str, key: str) -> list[float]:
+    kind = "memory" if key in ("runner", "tree") else "time"
+    return [
+        run[key]
+        for run in runs
+        if (run["contestant"], run["subject"], run["kind"]) == (contestant, subject, kind)
+    ]
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (heads, rule, *rows))
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s"
+
+
+def _megabytes(value: float) -> str:
+    megabytes = value / MEGABYTE
+    return f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.2f} MB"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

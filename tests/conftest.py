@@ -1,0 +1,129 @@
+"""What a test may need that pip cannot install, and the table of what was left out for it.
+
+``@pytest.mark.needs("r")`` leaves a test out where there is no R, and the table at the end of the
+run says so. Names in the environment variable ``DAGBOOK_REQUIRE`` (separated by commas) must be
+there: with them an absence fails the test instead.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+REQUIRE_VARIABLE = "DAGBOOK_REQUIRE"
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something outside the Python environment. `absence` says why it is not there, or None."""
+
+    absence: Callable[[], str | None]
+    remedy: str
+
+
+def _r_absence() -> str | None:
+    rscript = shutil.which("Rscript")
+    if rscript is None:
+        return "no Rscript on the PATH"
+    asked = [rscript, "-e", "quit(status = !requireNamespace('IRkernel', quietly = TRUE))"]
+    if subprocess.run(asked, capture_output=True, stdin=subprocess.DEVNULL).returncode:
+        return "R has no IRkernel package"
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    if "ir" not in KernelSpecManager().find_kernel_specs():
+        return "Jupyter knows no kernel named ir"
+    return None
+
+
+def _nvidia_absence() -> str | None:
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        try:
+            return None if pynvml.nvmlDeviceGetCount() else "NVML lists no GPU"
+        finally:
+            pynvml.nvmlShutdown()
+    except Exception as error:
+        return f"NVML does not answer ({error})"
+
+
+def _other_uid_absence() -> str | None:
+    return None if os.geteuid() == 0 else "only root may start a process as another user"
+
+
+NEEDS = {
+    "r": Need(_r_absence, "apt install r-base-core r-cran-irkernel"),
+    "nvidia": Need(_nvidia_absence, "a machine with an NVIDIA GPU and its driver"),
+    "other-uid": Need(_other_uid_absence, "run the tests as root"),
+}
+
+
+@functools.cache
+def absence(name: str) -> str | None:
+    """Why `name` is not there, found out once a session; None when it is."""
+    return NEEDS[name].absence()
+
+
+def required() -> frozenset[str]:
+    """The names that must be there."""
+    named = os.environ.get(REQUIRE_VARIABLE, "").split(",")
+    return frozenset(name.strip() for name in named if name.strip())
+
+
+def _needs_of(item: pytest.Item) -> Iterator[str]:
+    for mark in item.iter_markers("needs"):
+        yield from mark.args
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    unknown = required() - NEEDS.keys()
+    if unknown:
+        raise pytest.UsageError(
+            f"{REQUIRE_VARIABLE} names {', '.join(sorted(unknown))}; known: {', '.join(NEEDS)}"
+        )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in _needs_of(item):
+            if name not in NEEDS:
+                raise pytest.UsageError(f"{item.nodeid} needs {name!r}; known: {', '.join(NEEDS)}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name in _needs_of(item):
+        reason = absence(name)
+        if reason is None:
+            continue
+        if name in required():
+            pytest.fail(f"needs {name}, which {REQUIRE_VARIABLE} names: {reason}", pytrace=False)
+        item.config.stash.setdefault(LEFT_OUT, []).append((name, item.nodeid))
+        pytest.skip(f"needs {name}: {reason}")
+
+
+LEFT_OUT = pytest.StashKey[list[tuple[str, str]]]()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    left_out = config.stash.get(LEFT_OUT, [])
+    if not left_out:
+        return
+    rows = [("needs", "tests", "why it is not here", "how to get it")]
+    for name in NEEDS:
+        tests = sum(needed == name for needed, _ in left_out)
+        if tests:
+            rows.append((name, str(tests), absence(name) or "", NEEDS[name].remedy))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    terminalreporter.section("left out")
+    for row in rows:
+        padded = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        terminalreporter.write_line(padded.rstrip())
