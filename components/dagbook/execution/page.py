@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import Lock, Thread
 from typing import Any
 
 from dagbook.atomic_write import write_atomically
 from dagbook.execution.result import ExecutionResult
 
+#: Held by whoever imports something large in a thread of its own: one at a time.
+BACKGROUND_IMPORT = Lock()
+
 
 def preload_page_writer() -> None:
-    """Import nbconvert, which takes a second: in a thread, while the kernel works."""
-    try:
-        import nbconvert  # noqa: F401
-    except Exception:
-        pass  # the same import says why when it is needed
+    """Import nbconvert, which takes a second, while the kernel works.
+
+    Call it when nothing else is being imported: two threads that enter packages with circular
+    imports by different doors find some of their modules half made.
+    """
+    Thread(target=_import, daemon=True).start()
+
+
+def _import() -> None:
+    with BACKGROUND_IMPORT:
+        try:
+            import nbconvert  # noqa: F401
+        except Exception:
+            pass  # the same import says why when it is needed
 
 
 def write_page(result: ExecutionResult, document: Mapping[str, Any]) -> None:
@@ -27,7 +40,9 @@ def write_page(result: ExecutionResult, document: Mapping[str, Any]) -> None:
     page = result.executed_notebook.with_suffix(".html")
     try:
         import nbformat
-        from nbconvert import HTMLExporter
+
+        with BACKGROUND_IMPORT:
+            from nbconvert import HTMLExporter
 
         body, _ = HTMLExporter().from_notebook_node(nbformat.from_dict(document))
         write_atomically(page, body)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -139,8 +138,6 @@ class Execution:
             on_exceeded=self._memory_exceeded,
         )
         self._sampler.start()
-        if plan.html:
-            threading.Thread(target=preload_page_writer, daemon=True).start()
 
     def execute(self) -> None:
         """Hand the notebook to papermill, which hands its cells back to us, parameterised."""
@@ -175,6 +172,8 @@ class Execution:
         """Run the cells of the document papermill has prepared. Called by the engine."""
         assert self._kernel is not None
         plan, journal = self.plan, self._place.journal
+        if plan.html:
+            preload_page_writer()
         for cell in document.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
