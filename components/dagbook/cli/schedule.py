@@ -1,0 +1,160 @@
+"""Put a notebook on a schedule, or change what is scheduled: writes its component YAML."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from dagbook.cli.run import split_parameters
+from dagbook.defs_yaml import shown_path
+from dagbook.errors import DagbookError, did_you_mean
+from dagbook.policy.sizes import BUILT_IN_SIZES, DEFAULT_SIZE
+from dagbook.project import Project, create_project, find_project
+from dagbook.schedule_words import FORMS
+from dagbook.scheduling import Plan, Wish, plan_schedule
+
+EXAMPLES = """\
+  dagbook schedule churn.ipynb "daily 06:00"
+  dagbook schedule churn.ipynb "weekdays 07:30" --timezone Europe/Berlin --size medium
+  dagbook schedule churn.ipynb "0 6 * * 1" -p region=DE -p days=30
+  dagbook schedule churn.ipynb "hourly :15" --dry-run
+  dagbook schedule churn.ipynb --size large
+
+when:
+  """ + "\n  ".join(FORMS)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `dagbook schedule` takes."""
+    parser.add_argument("notebook", type=Path, help="an .ipynb, or a .py or .md of jupytext")
+    parser.add_argument(
+        "when", nargs="?", help="in words or as cron; leave it out to change something else"
+    )
+    parser.add_argument(
+        "--timezone", metavar="ZONE", help="such as Europe/Berlin (default: this machine's)"
+    )
+    parser.add_argument(
+        "--size", metavar="NAME",
+        help=f"compute size: {', '.join(BUILT_IN_SIZES)} (default: {DEFAULT_SIZE})",
+    )  # fmt: skip
+    parser.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE",
+        help="a value for a name of the parameters cell; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--component", metavar="NAME",
+        help="which component to change where several run the notebook; a new name adds one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--init", action="store_true",
+        help="make the project as well, in this folder or the notebook's",
+    )  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="show what would be written")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show what changes, write it, and say when the notebook runs next."""
+    if not args.notebook.is_file():
+        raise DagbookError(f"{args.notebook} {_absence(args.notebook)}")
+    wish = Wish(
+        schedule=args.when,
+        timezone=args.timezone,
+        size=args.size,
+        parameters=split_parameters(args.parameter),
+    )
+    project = _project_of(args)
+    plan = plan_schedule(project, args.notebook, wish, component=args.component)
+    diff, changed = plan.file.diff(), plan.file.changed
+    written = plan.write() if not args.dry_run else False
+    if args.json:
+        print(json.dumps(_as_json(plan, diff, changed, written), indent=1, ensure_ascii=False))
+    else:
+        _print(plan, diff, changed, args.dry_run)
+    return 0
+
+
+def _absence(path: Path) -> str:
+    if path.is_dir():
+        return "is a folder: name a notebook"
+    near = sorted(str(there) for there in path.parent.glob("*.ipynb"))
+    return f"does not exist. {did_you_mean(str(path), near)}" if near else "does not exist"
+
+
+def _project_of(args: argparse.Namespace) -> Project:
+    project = find_project(args.notebook)
+    if project is not None:
+        return project
+    folder = args.notebook.absolute().parent
+    root = Path.cwd() if folder.is_relative_to(Path.cwd()) else folder
+    if not args.init:
+        raise DagbookError(
+            f"{args.notebook} is in no dagbook project: repeat with --init to make {root} one, "
+            "or run `dagbook init` in the folder that is to be the project"
+        )
+    if args.dry_run:
+        raise DagbookError("--dry-run makes no project: run `dagbook init` first")
+    made = create_project(root)
+    if not args.json:
+        print(f"✓ made the project `{made.module}` in {made.root}")
+    return made
+
+
+def _print(plan: Plan, diff: str, changed: bool, dry_run: bool) -> None:
+    if not changed:
+        print(f"✓ nothing to change, {plan.notebook} runs {plan.words}")
+    else:
+        said = "; ".join(
+            str(change) if change.key == "schedule" else f"{change.key} {change}"
+            for change in plan.changes
+        )
+        print(f"{'would write' if dry_run else '✓'} {plan.notebook}: {said}")
+        print()
+        print(_new_file(plan) if plan.created else _coloured(diff), end="")
+        print()
+    times = [run.strftime("%a %d %b %Y %H:%M %Z") for run in plan.next_runs()]
+    if times:
+        print(f"next runs: {', '.join(times)}")
+    if dry_run:
+        print("nothing was written")
+    else:
+        print("next: dagbook up")
+
+
+def _new_file(plan: Plan) -> str:
+    lines = "".join(f"  {line}\n" for line in plan.file.text.splitlines())
+    return f"{shown_path(plan.file.path)}\n{lines}"
+
+
+def _coloured(diff: str) -> str:
+    if not sys.stdout.isatty():
+        return diff
+    colours = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
+    return "".join(
+        f"{colours[line[0]]}{line}\033[0m\n" if line[:1] in colours else f"{line}\n"
+        for line in diff.splitlines()
+    )
+
+
+def _as_json(plan: Plan, diff: str, changed: bool, written: bool) -> dict[str, Any]:
+    return {
+        "schema": "dagbook.schedule/1",
+        "notebook": plan.notebook,
+        "component": plan.component,
+        "file": str(plan.file.path),
+        "created": plan.created,
+        "changed": changed,
+        "written": written,
+        "cron": plan.cron,
+        "timezone": plan.timezone,
+        "words": plan.words,
+        "changes": [
+            {"key": change.key, "before": change.before, "after": change.after}
+            for change in plan.changes
+        ],
+        "next_runs": [run.isoformat() for run in plan.next_runs()],
+        "diff": diff,
+    }

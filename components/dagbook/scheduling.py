@@ -1,0 +1,278 @@
+"""Putting a notebook on a schedule: what would be written, said in words, then written."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dagbook.component_index import Component, index_components
+from dagbook.cron import next_ticks
+from dagbook.defs_yaml import ComponentFile, Document
+from dagbook.errors import DagbookError
+from dagbook.notebook import Notebook, read_notebook, resolve_parameters
+from dagbook.policy.sizes import DEFAULT_SIZE, find_size
+from dagbook.project import Project
+from dagbook.schedule_words import describe, parse_schedule
+from dagbook.time_zones import find_zone, local_zone_name
+
+COMPONENT_TYPE = "dagbook.NotebookRunnerComponent"
+
+#: What a schedule's time zone is when its YAML names none.
+DEFAULT_TIMEZONE = "UTC"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for a notebook. None leaves a thing as it is, or at its default."""
+
+    schedule: str | None = None
+    timezone: str | None = None
+    size: str | None = None
+    parameters: Mapping[str, str] | None = None
+    """Values as typed, read by the type of their parameter"""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that becomes different. ``before`` is None where there was nothing."""
+
+    key: str
+    before: str | None
+    after: str
+
+    def __str__(self) -> str:
+        return self.after if self.before is None else f"{self.before} → {self.after}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What putting a notebook on a schedule comes to, checked and not yet written."""
+
+    project: Project
+    notebook: str
+    component: str
+    file: ComponentFile
+    created: bool
+    cron: str
+    timezone: str
+    changes: tuple[Change, ...]
+
+    @property
+    def words(self) -> str:
+        """The schedule in words: ``every day at 06:00 (Europe/Berlin)``."""
+        return _in_words(self.cron, self.timezone)
+
+    def next_runs(self, count: int = 3) -> list[datetime.datetime]:
+        """When it runs next, in the schedule's time zone.
+
+        Nothing where Dagster fills the schedule in from a template.
+        """
+        try:
+            return next_ticks(self.cron, find_zone(self.timezone), count)
+        except DagbookError:
+            return []
+
+    def write(self) -> bool:
+        """Write the component file; says whether anything had to be written.
+
+        Raises:
+            DagbookError: the file cannot be written.
+        """
+        return self.file.write()
+
+
+def plan_schedule(
+    project: Project, notebook: Path, wish: Wish, *, component: str | None = None
+) -> Plan:
+    """Work out what to write so that a notebook runs as wished. Nothing is written.
+
+    Args:
+        project: the project the notebook lies in.
+        notebook: its file.
+        wish: what is asked for.
+        component: which component to change, where several run the notebook; a new name makes
+            a further one.
+
+    Raises:
+        DagbookError: something wished for does not exist, or several components would do.
+    """
+    name = _name_in(project, notebook)
+    read = read_notebook(notebook)
+    index = index_components(project)
+    existing = index.choose(name, component)
+    cron = parse_schedule(wish.schedule) if wish.schedule is not None else None
+    if wish.timezone is not None:
+        find_zone(wish.timezone)
+    if wish.size is not None:
+        find_size(wish.size)
+    parameters = _parameters(read, wish.parameters or {})
+    if existing is None:
+        if cron is None:
+            raise DagbookError(f'{name} has no schedule yet: say when, for example "daily 06:00"')
+        folder = index.new_folder(name, component)
+        file = ComponentFile.new(
+            folder / "defs.yaml", COMPONENT_TYPE, _attributes(name, cron, wish, parameters)
+        )
+        before: Mapping[str, Any] = {}
+        shown = folder.relative_to(project.defs_folder).as_posix()
+    else:
+        file, shown = existing.document.file, existing.name
+        before = existing.document.attributes
+        _update(existing, cron, wish, parameters)
+    document = file.documents[existing.document.index if existing else 0]
+    _require_sound(document, project)
+    after = document.attributes
+    now = _schedule_of(after) or ("", DEFAULT_TIMEZONE)
+    return Plan(
+        project=project,
+        notebook=name,
+        component=shown,
+        file=file,
+        created=existing is None,
+        cron=now[0],
+        timezone=now[1],
+        changes=tuple(_changes(before, after)),
+    )
+
+
+def _name_in(project: Project, notebook: Path) -> str:
+    name = project.relative(notebook)
+    if any(mark in name for mark in ("{{", "{%", "{#")):
+        raise DagbookError(f"{name} holds braces that YAML would take for a template: rename it")
+    return name
+
+
+def _parameters(notebook: Notebook, typed: Mapping[str, str]) -> dict[str, Any]:
+    # Names in braces are filled in when a run starts; until then only the name can be checked.
+    later = {name: value for name, value in typed.items() if "{{" in value}
+    known = {parameter.name for parameter in notebook.parameters}
+    now = {name: value for name, value in typed.items() if name not in later or name not in known}
+    resolved = resolve_parameters(notebook, now, from_text=True, complete=False)
+    return {name: {**later, **resolved}[name] for name in typed}
+
+
+def _attributes(
+    notebook: str, cron: str, wish: Wish, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    timezone = wish.timezone or local_zone_name()
+    attributes: dict[str, Any] = {
+        "notebook": notebook,
+        "schedule": {"cron": cron, "timezone": timezone},
+    }
+    if wish.size not in (None, DEFAULT_SIZE):
+        attributes["compute_size"] = wish.size
+    if parameters:
+        attributes["parameters"] = dict(parameters)
+    return attributes
+
+
+def _update(
+    component: Component, cron: str | None, wish: Wish, parameters: Mapping[str, Any]
+) -> None:
+    document, name = component.document, component.notebook
+    at = ("attributes", "schedule")
+    before = _schedule_of(document.attributes)
+    if before is None:
+        if cron is None:
+            raise DagbookError(f'{name} has no schedule yet: say when, for example "daily 06:00"')
+        timezone = wish.timezone or local_zone_name()
+        document.set(at, {"cron": cron, "timezone": timezone})
+    else:
+        is_mapping = isinstance(document.get(at), dict)
+        if wish.timezone not in (None, before[1]) and not is_mapping:
+            document.set(at, {"cron": cron or before[0], "timezone": wish.timezone})
+        else:
+            if cron is not None and not _same_cron(cron, before[0]):
+                document.set((*at, "cron") if is_mapping else at, cron)
+            if wish.timezone not in (None, before[1]):
+                document.set((*at, "timezone"), wish.timezone)
+    size = ("attributes", "compute_size")
+    if wish.size == DEFAULT_SIZE:
+        document.delete(size)
+    elif wish.size is not None:
+        document.set(size, wish.size)
+    for key, value in parameters.items():
+        document.set(("attributes", "parameters", key), value)
+
+
+def _schedule_of(attributes: Mapping[str, Any]) -> tuple[str, str] | None:
+    schedule = attributes.get("schedule")
+    if isinstance(schedule, str):
+        return schedule, DEFAULT_TIMEZONE
+    if isinstance(schedule, dict) and isinstance(schedule.get("cron"), str):
+        timezone = schedule.get("timezone")
+        return schedule["cron"], timezone if isinstance(timezone, str) else DEFAULT_TIMEZONE
+    return None
+
+
+def _same_cron(one: str, other: str) -> bool:
+    try:
+        return one == parse_schedule(other)
+    except DagbookError:
+        return False
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    changes = []
+    for label, said in (("schedule", said_schedule), ("size", _said_size)):
+        old, new = said(before) if before else None, said(after)
+        if new is not None and old != new and (before or label == "schedule" or _sized(after)):
+            changes.append(Change(label, old, new))
+    old_values, new_values = _dict(before.get("parameters")), _dict(after.get("parameters"))
+    for name, value in new_values.items():
+        old = _shown(old_values[name]) if name in old_values else None
+        if old != _shown(value):
+            changes.append(Change(f"parameter {name}", old, _shown(value)))
+    return changes
+
+
+def said_schedule(attributes: Mapping[str, Any]) -> str | None:
+    """The schedule in a component's attributes, in words; None when there is none."""
+    schedule = _schedule_of(attributes)
+    return None if schedule is None else _in_words(*schedule)
+
+
+def _said_size(attributes: Mapping[str, Any]) -> str:
+    return str(attributes.get("compute_size", DEFAULT_SIZE))
+
+
+def _sized(attributes: Mapping[str, Any]) -> bool:
+    return "compute_size" in attributes
+
+
+def _in_words(cron: str, timezone: str) -> str:
+    try:
+        words = describe(cron)
+    except DagbookError:
+        return f"{cron} ({timezone})"
+    return f"{words[0].lower()}{words[1:]} ({timezone})"
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _shown(value: Any) -> str:
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _require_sound(document: Document, project: Project) -> None:
+    """Refuse what Dagster could not load or run, before it is on disk."""
+    import importlib.util
+
+    if importlib.util.find_spec("dagster") is None:
+        # Where only notebooks are written; the place that runs them checks the rest.
+        return
+    from dagbook.validation import document_problems
+
+    problems = document_problems(document, project)
+    if problems:
+        first, more = problems[0], len(problems) - 1
+        rest = f" (and {more} more: `dagbook validate` lists them)" if more else ""
+        where = f"{first.key}: " if document.file.is_new else f"{first.place}: "
+        raise DagbookError(f"nothing was written. {where}{first.text}{rest}")
