@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes | Iterable[bytes]) -> None:
     """Write a file so that a crash, a full disk or a reader at the wrong moment cannot tear it.
 
     The bytes are written beside the file, flushed to disk and renamed into place. A file that
     exists keeps its mode and, where we may set it, its owner; a symbolic link keeps pointing, its
-    target is replaced. Folders on the way are made.
+    target is replaced. Folders on the way are made. Content that comes in pieces is never in
+    memory as a whole.
 
     Raises:
         OSError: the file cannot be written; it is then as it was before.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    if isinstance(content, str):
+        content = content.encode("utf-8")
+    pieces = [content] if isinstance(content, bytes) else content
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     before = target.stat() if target.exists() else None
@@ -26,7 +30,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            for piece in pieces:
+                file.write(piece)
             if before is not None:
                 _keep_mode_and_owner(file.fileno(), before)
             file.flush()

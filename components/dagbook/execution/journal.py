@@ -18,11 +18,12 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from dagbook.execution.outputs import CellOutputs, Output
+from dagbook.execution.outputs import CellOutputs, Output, output_size
 from dagbook.execution.result import json_safe
 
 FLUSH_SECONDS = 1.0
 FLUSH_BYTES = 1_000_000
+WRITE_BYTES = 256_000
 _OUTPUT_EVENTS = frozenset({"stream", "output", "clear", "snapshot"})
 LOCK_NAME = "lock"
 JOURNAL_NAME = "journal.jsonl"
@@ -65,7 +66,7 @@ class Journal:
     def output(self, cell: int, output: Output, display_id: str | None) -> None:
         """Note an output of any other kind."""
         self._pending.append(["output", cell, output, display_id])
-        self._pending_bytes += 1000
+        self._pending_bytes += output_size(output)
 
     def update(self, display_id: str, output: Output) -> None:
         """Note that a display changed; only its last state of a flush is written."""
@@ -107,15 +108,25 @@ class Journal:
             cell, outputs = self._crowded
             self._pending.append(["snapshot", cell, outputs.finished()])
             self._crowded = None
-        if self._pending:
-            view = memoryview(b"".join(map(_line, self._pending)))
-            while view:
-                view = view[os.write(self._file, view) :]
-            self._pending.clear()
-            self._pending_bytes = 0
+        waiting: list[bytes] = []
+        size = 0
+        for fields in self._pending:
+            waiting.append(_line(fields))
+            size += len(waiting[-1])
+            if size >= WRITE_BYTES:
+                self._write(b"".join(waiting))
+                waiting, size = [], 0
+        self._write(b"".join(waiting))
+        self._pending.clear()
+        self._pending_bytes = 0
         self._last_flush = time.monotonic()
         if durable:
             os.fsync(self._file)
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
 
     def release(self) -> None:
         """Let go of the folder but leave it: what is in it is still to become a notebook."""

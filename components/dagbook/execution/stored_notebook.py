@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,16 +79,20 @@ def remove_banners(cells: list[Any]) -> list[Any]:
     return [cell for cell in cells if BANNER_TAG not in cell.get("metadata", {}).get("tags", [])]
 
 
-def serialise(document: Mapping[str, Any]) -> bytes:
-    """The document as ``.ipynb``: sources as lines, as everywhere, outputs as whole texts.
+def serialise(document: Mapping[str, Any]) -> Iterator[bytes]:
+    """The document as ``.ipynb``, cell by cell: it is never in memory twice.
 
-    A text of many lines may be one string in the format; written so it takes a tenth of the
-    time, and executed notebooks are not compared line by line.
+    Sources are lines, as everywhere. Outputs are whole texts: the format allows it, it takes a
+    tenth of the time, and executed notebooks are not compared line by line.
     """
-    cells = [
-        {**cell, "source": cell["source"].splitlines(keepends=True)} for cell in document["cells"]
-    ]
-    return to_json({**document, "cells": cells}, indent=1) + b"\n"
+    yield b'{\n "cells": ['
+    for number, cell in enumerate(document["cells"]):
+        stored = {**cell, "source": cell["source"].splitlines(keepends=True)}
+        yield b",\n  " if number else b"\n  "
+        # Newlines in texts are escaped, so these are the layout's.
+        yield to_json(stored, indent=1).replace(b"\n", b"\n  ")
+    rest = {name: value for name, value in document.items() if name != "cells"}
+    yield b"\n ],\n" + to_json(rest, indent=1)[2:] + b"\n"
 
 
 def write_notebook(path: Path, document: Mapping[str, Any], *, journal: Path) -> None:
