@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import papermill  # noqa: F401
 import pytest
+
 from dagbook.location import load_project
 from dagbook.project import Project, create_project
 
@@ -89,7 +93,14 @@ class Workbench:
     """A project on disk, and what one does with it."""
 
     project: Project
-    instance: dg.DagsterInstance
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """A real instance on disk, made for the tests that run something."""
+        home = self.root.parent / "home"
+        home.mkdir()
+        return self.stack.enter_context(dg.DagsterInstance.local_temp(str(home)))
 
     @property
     def root(self) -> Path:
@@ -150,25 +161,29 @@ def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
 
 
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    home = tmp_path / "home"
-    home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
-        yield instance
+@pytest.fixture(scope="session")
+def make_bench() -> Callable[[Path], Workbench]:
+    """Makes a project at a place, for tests that bring a Dagster of their own."""
+    return lambda root: Workbench(create_project(root, name="shop"))
+
+
+# Each project a module of its own: Python remembers the ones it has imported.
+_numbers = itertools.count()
 
 
 @pytest.fixture
 def bench(
     tmp_path: Path,
-    instance: dg.DagsterInstance,
     mlflow_store: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> Workbench:
+) -> Iterator[Workbench]:
+    monkeypatch.setattr(sys, "path", list(sys.path))
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
     monkeypatch.delenv("DAGBOOK_ENVIRONMENT", raising=False)
-    return Workbench(create_project(tmp_path / "work", name="shop"), instance)
+    bench = Workbench(create_project(tmp_path / "work", name=f"shop_{next(_numbers)}"))
+    with bench.stack:
+        yield bench

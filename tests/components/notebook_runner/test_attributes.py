@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import dagster as dg
 import pytest
-from dagbook.notebook_runner import NotebookRunnerComponent
 from pydantic import BaseModel
+
+from dagbook.notebook_runner import NotebookRunnerComponent
 
 if TYPE_CHECKING:
     from conftest import Workbench
@@ -260,7 +261,7 @@ def test_schedule_timezone_decides_what_a_day_is(bench: Workbench) -> None:
         """,
     )
 
-    requests = _tick(bench.load(), "n_schedule", datetime(2026, 7, 2, 23, 0, tzinfo=UTC))
+    requests = _tick(bench, bench.load(), "n_schedule", datetime(2026, 7, 2, 23, 0, tzinfo=UTC))
 
     assert [request.partition_key for request in requests] == ["2026-07-02"]
 
@@ -272,30 +273,37 @@ def test_schedule_own_job_gives_it_a_job_that_runs_the_same(bench: Workbench) ->
     defs = bench.load()
 
     assert defs.resolve_schedule_def("n_schedule").job_name == "n_job"
-    (request,) = _tick(defs, "n_schedule", datetime(2026, 7, 2, 6, tzinfo=UTC))
+    (request,) = _tick(bench, defs, "n_schedule", datetime(2026, 7, 2, 6, tzinfo=UTC))
     result = defs.resolve_job_def("n_job").execute_in_process(
         instance=bench.instance, tags=request.tags
     )
     assert result.success
 
 
-@about("retries")
-def test_retries_is_a_number_of_more_tries(bench: Workbench) -> None:
-    bench.notebook("n.ipynb", ["1"])
-    bench.component("n", "notebook: n.ipynb\nretries: 2")
-    bench.component("none", "notebook: n.ipynb\nretries: 0")
-    defs = bench.load()
+@about("retries", "retries.max")
+@pytest.mark.parametrize(("retries", "attempts"), [("0", 1), ("1", 2), ("{max: 2}", 3)])
+def test_retries_is_how_often_a_killed_kernel_is_tried_again(
+    bench: Workbench, retries: str, attempts: int
+) -> None:
+    bench.notebook("n.ipynb", ["import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"])
+    bench.component("n", f"notebook: n.ipynb\nretries: {retries}")
 
-    assert _retry_policy(defs, "n") == dg.RetryPolicy(max_retries=2)
-    assert _retry_policy(defs, "none") is None
+    ran = bench.run("n")
+
+    assert ran.attempts == attempts
+    assert ran.metadata["status"] == "killed"
 
 
-@about("retries.max", "retries.delay_seconds")
-def test_retries_max_and_delay_seconds(bench: Workbench) -> None:
-    bench.notebook("n.ipynb", ["1"])
-    bench.component("n", "notebook: n.ipynb\nretries: {max: 3, delay_seconds: 60}")
+@about("retries.delay_seconds")
+def test_retries_delay_seconds_passes_between_two_tries(bench: Workbench) -> None:
+    bench.notebook("n.ipynb", ["1 / 0"])
+    bench.component("n", "notebook: n.ipynb\nretries: {on: [error], delay_seconds: 1.5}")
 
-    assert _retry_policy(bench.load(), "n") == dg.RetryPolicy(max_retries=3, delay=60)
+    ran = bench.run("n")
+
+    (waiting,) = [e for e in ran.events if e.event_type_value == "STEP_UP_FOR_RETRY"]
+    assert waiting.step_retry_data.seconds_to_wait == 1.5
+    assert ran.attempts == 2
 
 
 @about("retries.on")
@@ -400,13 +408,10 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
-def _tick(defs: dg.Definitions, name: str, at: datetime) -> list[dg.RunRequest]:
-    with dg.instance_for_test() as instance:
-        context = dg.build_schedule_context(
-            instance=instance, scheduled_execution_time=at, repository_def=defs.get_repository_def()
-        )
-        return list(defs.resolve_schedule_def(name).evaluate_tick(context).run_requests or [])
-
-
-def _retry_policy(defs: dg.Definitions, key: str) -> dg.RetryPolicy | None:
-    return defs.resolve_assets_def(key).op.retry_policy
+def _tick(bench: Workbench, defs: dg.Definitions, name: str, at: datetime) -> list[dg.RunRequest]:
+    context = dg.build_schedule_context(
+        instance=bench.instance,
+        scheduled_execution_time=at,
+        repository_def=defs.get_repository_def(),
+    )
+    return list(defs.resolve_schedule_def(name).evaluate_tick(context).run_requests or [])

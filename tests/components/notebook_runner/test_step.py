@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
+
 from dagbook.errors import DagbookError
 from dagbook.notebook import read_notebook, resolve_parameters
 

@@ -1,0 +1,85 @@
+"""Why a component could not be loaded: file, line and reason, for a reader of one line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dagbook.errors import DagbookError
+from dagbook.project import Project, component_file_in
+
+OUR_TYPE = "dagbook.NotebookRunnerComponent"
+
+_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one folder. `line` counts from 1, where it is known."""
+
+    file: Path
+    reason: str
+    line: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The fault as one line: ``models/churn/defs.yaml:4: …``."""
+        at = f":{self.line}" if self.line is not None else ""
+        return f"{self.file}{at}: {self.reason}"
+
+
+def find_fault(project: Project, folder: Path, error: Exception) -> Fault:
+    """Say what is wrong with a folder that could not be loaded, and where."""
+    file = component_file_in(folder)
+    if file is None:
+        return fault_from(error, folder)
+    fault = fault_from(error, file)
+    found = _faults_in_yaml(project, file)
+    if isinstance(_cause(error), DagbookError):
+        # Our own words for it: all that is missing is the line.
+        return next((other for other in found if other.reason == fault.reason), fault)
+    return found[0] if found else fault
+
+
+def fault_from(error: BaseException, file: Path) -> Fault:
+    """Take the reason from an exception: that of the deepest cause, on one line."""
+    cause = _cause(error)
+    text = re.sub(r"\s+", " ", str(cause)).strip()
+    if not isinstance(cause, DagbookError):
+        text = f"{type(cause).__name__}: {text}"
+    if len(text) > _LENGTH:
+        text = text[:_LENGTH] + " …"
+    return _split(text, file)
+
+
+def _cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _faults_in_yaml(project: Project, file: Path) -> list[Fault]:
+    """What our own check finds, which knows lines and nearest words."""
+    from dagbook.defs_yaml import ComponentFile
+    from dagbook.notebook_runner.checks import find_yaml_problems
+
+    try:
+        documents = ComponentFile.load(file, allow_duplicates=True).documents
+    except DagbookError as error:
+        return [_split(str(error), file)]
+    return [
+        Fault(file, str(problem), document.position(("attributes", *problem.loc))[0])
+        for document in documents
+        if document.type == OUR_TYPE
+        for problem in find_yaml_problems(document.attributes, project.root)
+    ]
+
+
+def _split(text: str, file: Path) -> Fault:
+    """Take the file and its line out of a text that begins with them."""
+    begins = re.match(rf"{re.escape(str(file))}:(?:(\d+):)? (.*)", text)
+    if begins is None:
+        return Fault(file, text)
+    line, rest = begins.groups()
+    return Fault(file, rest, int(line) if line else None)

@@ -1,0 +1,5 @@
+"""The Dagster component that runs a notebook as an asset."""
+
+from dagbook.notebook_runner.component import NotebookRunnerComponent
+
+__all__ = ["NotebookRunnerComponent"]

@@ -1,0 +1,177 @@
+"""One notebook as one Dagster asset: its key, its checks, its config, what its page shows."""
+
+import keyword
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from dagbook.errors import DagbookError
+from dagbook.notebook import Notebook, code_version, local_modules, read_notebook
+from dagbook.notebook_runner.op_config import build_config_schema
+from dagbook.notebook_runner.schedule import describe_schedule
+from dagbook.policy.sizes import find_size
+
+if TYPE_CHECKING:
+    from dagbook.notebook_runner.component import NotebookRunnerComponent
+
+Execute = Callable[[dg.AssetExecutionContext], Iterator[Any]]
+
+KEY_PART = re.compile(r"[A-Za-z0-9_\-]+")
+
+# Dagster makes names of ops, inputs and outputs from keys and refuses these.
+_RESERVED = frozenset(
+    [
+        *keyword.kwlist,
+        *("context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict"),
+        *("output_arg_dict", "int", "str", "float", "bool", "input", "output", "type"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class NotebookAsset:
+    """A component in its place: what is run, under which key, in which project."""
+
+    component: "NotebookRunnerComponent"
+    key: dg.AssetKey
+    project_root: Path
+    component_file: Path | None
+    partitions: dg.PartitionsDefinition[str] | None
+
+    @property
+    def op_name(self) -> str:
+        """The name of the asset's op, which is also its place in a run's config."""
+        return op_name(self.key)
+
+    @property
+    def notebook_path(self) -> Path:
+        """The notebook's file."""
+        return self.project_root / self.component.notebook
+
+    def output_folder(self, partition: str | None) -> Path:
+        """Where a run's executed notebook and its HTML go."""
+        folder = self.project_root.joinpath("runs", *self.key.path)
+        return folder / _as_file_name(partition) if partition is not None else folder
+
+    def modules(self, notebook: Notebook) -> tuple[Path, ...]:
+        """The project's own Python files that the notebook imports."""
+        return local_modules(notebook, [self.notebook_path.parent, self.project_root])
+
+    def code_version(self, notebook: Notebook) -> str:
+        """The version of the notebook with its YAML and the local modules it imports."""
+        files = [] if self.component_file is None else [self.component_file]
+        return code_version(notebook, *files, *self.modules(notebook))
+
+    @cached_property
+    def as_loaded(self) -> Notebook | DagbookError:
+        """The notebook as it was when Dagster loaded the project, or why it could not be read.
+
+        A notebook in the middle of an edit must not take every other asset down with it.
+        """
+        try:
+            notebook = read_notebook(self.notebook_path)
+            _ = notebook.parameters  # reading them may refuse the notebook as well
+        except DagbookError as error:
+            return error
+        return notebook
+
+
+def op_name(key: dg.AssetKey) -> str:
+    """The op's name for an asset's key: ``models/churn`` runs as ``models__churn``."""
+    name = "__".join(key.path).replace("-", "_")
+    return f"{name}_notebook" if name in _RESERVED else name
+
+
+def build_asset(asset: NotebookAsset, execute: Execute) -> dg.AssetsDefinition:
+    """Make the asset. What a run does is ``execute``'s.
+
+    Nothing it yields is required, and it can be subset: a check or a name that was edited into
+    or out of the notebook since this was made must not break a run.
+    """
+    component = asset.component
+    notebook = asset.as_loaded if isinstance(asset.as_loaded, Notebook) else None
+    spec = dg.AssetSpec(
+        asset.key,
+        description=component.description,
+        metadata=_metadata(asset),
+        group_name=component.group,
+        code_version=asset.code_version(notebook) if notebook else None,
+        owners=component.owners,
+        tags=component.tags,
+        kinds={"jupyter"},
+    )
+
+    @dg.multi_asset(
+        name=asset.op_name,
+        # Named outputs and inputs: Dagster would make names of keys, and refuse `input`.
+        outs={"result": dg.AssetOut.from_spec(spec, dagster_type=dg.Nothing, is_required=False)},
+        ins={
+            f"upstream_{number}": dg.AssetIn(key=_key(dep), dagster_type=dg.Nothing)
+            for number, dep in enumerate(component.deps, start=1)
+        },
+        check_specs=_check_specs(asset.key, notebook) if notebook else [],
+        can_subset=True,
+        partitions_def=asset.partitions,
+        config_schema=build_config_schema(
+            asset.op_name,
+            notebook.parameters if notebook else (),
+            component.parameters,
+        ),
+        op_tags=_op_tags(asset),
+    )
+    def run_notebook_asset(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        yield from execute(context)
+
+    return run_notebook_asset
+
+
+def _check_specs(key: dg.AssetKey, notebook: Notebook) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            role.slug,
+            asset=key,
+            blocking=not role.warn,
+            description=f"Check `{role.name}`, cell {cell.number} of the notebook.",
+        )
+        for cell in notebook.checks
+        if (role := cell.role) is not None and role.slug is not None
+    ]
+
+
+def _metadata(asset: NotebookAsset) -> dict[str, Any]:
+    component = asset.component
+    path = asset.notebook_path
+    metadata: dict[str, Any] = {
+        "notebook": dg.MetadataValue.notebook(str(path))
+        if path.suffix == ".ipynb"
+        else dg.MetadataValue.path(str(path)),
+        "size": find_size(component.compute_size).label,
+    }
+    if component.schedule is not None:
+        metadata |= describe_schedule(component.schedule, datetime.now(UTC))
+    if isinstance(asset.as_loaded, DagbookError):
+        metadata["problem"] = str(asset.as_loaded)
+    return metadata
+
+
+def _op_tags(asset: NotebookAsset) -> dict[str, str]:
+    # Dagster's page of the op then offers the source notebook; it opens .ipynb only.
+    if asset.notebook_path.suffix != ".ipynb":
+        return {"kind": "jupyter"}
+    return {"kind": "ipynb", "notebook_path": str(asset.notebook_path)}
+
+
+def _key(text: str) -> dg.AssetKey:
+    return dg.AssetKey(text.split("/"))
+
+
+def _as_file_name(partition: str) -> str:
+    # `2026-01-01-00:00` stays readable; a slash or a leading dot must not lead anywhere.
+    name = re.sub(r"[^\w\-+,=@:. ]", "_", partition)
+    return f"_{name}" if name.startswith(".") else name

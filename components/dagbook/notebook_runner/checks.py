@@ -1,0 +1,287 @@
+"""What is wrong with a component's attributes, for `dagbook validate` and for loading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import ValidationError
+
+from dagbook.errors import DagbookError, did_you_mean
+from dagbook.execution.kernelspec import find_kernel
+from dagbook.notebook import Notebook, read_notebook, resolve_parameters
+from dagbook.notebook_runner.asset import KEY_PART
+from dagbook.notebook_runner.attributes import StaticPartitions, holds_template
+from dagbook.notebook_runner.component import NotebookRunnerComponent
+from dagbook.notebook_runner.intervals import intervals_of
+from dagbook.notebook_runner.partitions import build_partitions
+from dagbook.notebook_runner.run_time_names import Loc, names_in, unknown_name
+from dagbook.notebook_runner.schema_errors import schema_problems
+from dagbook.policy.sizes import HOUR, find_size
+
+# Templates in these are ours, not Dagster's.
+_FILLED_IN = ("parameters", "experiment")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to mend. `loc` leads from ``attributes`` to the value it is about."""
+
+    loc: Loc
+    text: str
+
+    def __str__(self) -> str:
+        return f"{'.'.join(map(str, self.loc))}: {self.text}" if self.loc else self.text
+
+
+def find_problems(
+    attributes: Mapping[str, Any],
+    project_root: Path,
+    component_class: type[NotebookRunnerComponent] = NotebookRunnerComponent,
+) -> list[Problem]:
+    """Find everything that is wrong with a component, in the order of its attributes.
+
+    Values that Dagster fills in from a template when it loads the file are taken on trust.
+
+    Args:
+        attributes: what stands below ``attributes:`` in the YAML.
+        project_root: the folder that ``notebook:`` is relative to.
+        component_class: a company's own class, if the YAML names one.
+    """
+    component, problems = _without_notebook(attributes, project_root, component_class)
+    path_is_wrong = any(problem.loc == ("notebook",) for problem in problems)
+    if component is not None and component.notebook and not path_is_wrong:
+        problems += notebook_problems(component, project_root / component.notebook)
+    return _in_order(problems, attributes)
+
+
+def find_yaml_problems(
+    attributes: Mapping[str, Any],
+    project_root: Path,
+    component_class: type[NotebookRunnerComponent] = NotebookRunnerComponent,
+) -> list[Problem]:
+    """Find what keeps a component from loading, whatever its notebook says."""
+    _, problems = _without_notebook(attributes, project_root, component_class)
+    return _in_order(problems, attributes)
+
+
+def _without_notebook(
+    attributes: Mapping[str, Any],
+    project_root: Path,
+    component_class: type[NotebookRunnerComponent],
+) -> tuple[NotebookRunnerComponent | None, list[Problem]]:
+    given = {
+        key: value
+        for key, value in attributes.items()
+        if key in _FILLED_IN or not holds_template(value)
+    }
+    component, problems = _read(given, component_class)
+    if "notebook" in attributes and "notebook" not in given:
+        problems = [problem for problem in problems if problem.loc != ("notebook",)]
+    if component is not None:
+        problems += setting_problems(component, project_root)
+    return component, problems
+
+
+def _in_order(problems: list[Problem], attributes: Mapping[str, Any]) -> list[Problem]:
+    order = {key: number for number, key in enumerate(attributes)}
+    return sorted(problems, key=lambda p: order.get(str(p.loc[0]) if p.loc else "", len(order)))
+
+
+def _read(
+    given: Mapping[str, Any], component_class: type[NotebookRunnerComponent]
+) -> tuple[NotebookRunnerComponent | None, list[Problem]]:
+    """Read attributes; where some cannot be, the others all the same, for their own faults."""
+    try:
+        return component_class.model_validate(given), []
+    except ValidationError as error:
+        found = schema_problems(error, component_class)
+    problems = [Problem(loc, text) for loc, text in found]
+    wrong = {loc[0] for loc, _ in found}
+    rest = {key: value for key, value in given.items() if key not in wrong}
+    try:
+        return component_class.model_validate({"notebook": "", **rest}), problems
+    except ValidationError:
+        return None, problems
+
+
+def setting_problems(component: NotebookRunnerComponent, project_root: Path) -> list[Problem]:
+    """Find what is wrong with the YAML alone, whatever the notebook says."""
+    return list(_setting_problems(component, project_root))
+
+
+def notebook_problems(component: NotebookRunnerComponent, path: Path) -> list[Problem]:
+    """Find what the notebook says against its YAML."""
+    try:
+        notebook = read_notebook(path)
+    except DagbookError as error:
+        return [Problem(("notebook",), str(error))]
+    try:
+        return list(_notebook_problems(component, notebook))
+    except DagbookError as error:
+        return [Problem(("notebook",), str(error))]
+
+
+def _setting_problems(c: NotebookRunnerComponent, root: Path) -> Iterator[Problem]:
+    yield from _about_path(c.notebook, root)
+    if c.key is not None:
+        yield from _about_key(("key",), c.key)
+    yield from _raised(("compute_size",), lambda: find_size(c.compute_size))
+    if c.schedule is not None:
+        at = "timezone" if _is_fine(lambda: intervals_of(_schedule(c).cron, "UTC")) else "cron"
+        yield from _raised(
+            ("schedule", at), lambda: intervals_of(_schedule(c).cron, _schedule(c).timezone)
+        )
+    yield from _raised(("partitions",), lambda: build_partitions(c.partitions, None))
+    yield from _about_braces(c)
+    yield from _about_limits(c)
+    for number, owner in enumerate(c.owners):
+        yield from _refused(
+            ("owners", number),
+            lambda owner=owner: dg.AssetSpec("x", owners=[owner]),  # type: ignore[misc]
+            f"{owner!r} is neither an e-mail address nor `team:` with a name",
+        )
+    for name, value in c.tags.items():
+        yield from _refused(
+            ("tags", name),
+            lambda name=name, value=value: dg.AssetSpec("x", tags={name: value}),  # type: ignore[misc]
+            f"{name}={value!r} cannot be a tag: use at most 63 letters, digits, _, - and .",
+        )
+    if c.group is not None:
+        yield from _refused(
+            ("group",),
+            lambda: dg.AssetSpec("x", group_name=c.group),
+            f"{c.group!r} cannot be a group: use letters, digits and _",
+        )
+    for number, dep in enumerate(c.deps):
+        yield from _about_key(("deps", number), dep)
+
+
+def _about_path(notebook: str, root: Path) -> Iterator[Problem]:
+    if not notebook:
+        return
+    path = Path(notebook)
+    loc: Loc = ("notebook",)
+    if path.is_absolute() or ".." in path.parts:
+        yield Problem(loc, f"{notebook!r} must lie inside the project: write it relative to {root}")
+    elif path.suffix not in (".ipynb", ".py", ".md"):
+        yield Problem(
+            loc, f"{notebook!r} is no notebook: name a .ipynb, or a .py or .md of jupytext"
+        )
+    elif not (root / path).is_file():
+        folder = (root / path).parent
+        there = sorted(p.name for p in folder.glob("*.ipynb")) if folder.is_dir() else []
+        elsewhere = sorted(p.relative_to(root).as_posix() for p in _notebooks(root, path.name))
+        choices = elsewhere or [str(path.with_name(name)) for name in there]
+        hint = f" {did_you_mean(notebook, choices)}" if choices else ""
+        yield Problem(loc, f"{notebook} does not exist in {root}.{hint}")
+
+
+def _notebooks(root: Path, name: str) -> Iterator[Path]:
+    for path in root.glob(f"*/{name}"):
+        yield path
+    for path in root.glob(f"*/*/{name}"):
+        yield path
+
+
+def _about_key(loc: Loc, text: str) -> Iterator[Problem]:
+    parts = text.split("/")
+    wrong = next((part for part in parts if not KEY_PART.fullmatch(part)), None)
+    if wrong is not None:
+        yield Problem(
+            loc,
+            f"{text!r} is no asset key: between its slashes use letters, digits, _ and -"
+            + (f", not {wrong!r}" if wrong else ""),
+        )
+
+
+def _about_braces(c: NotebookRunnerComponent) -> Iterator[Problem]:
+    from dagbook.notebook_runner.run_time_names import RUN_TIME_NAMES
+
+    has_interval = c.schedule is not None or (
+        c.partitions is not None and not isinstance(c.partitions, StaticPartitions)
+    )
+    places = [*names_in(c.parameters, ("parameters",))]
+    in_experiment = [*names_in(c.experiment.name, ("experiment", "name"))]
+    for loc, name in places + in_experiment:
+        shown = f"`{{{{ {name} }}}}`"
+        if name not in RUN_TIME_NAMES:
+            yield Problem(loc, unknown_name(name))
+        elif name == "partition_key" and c.partitions is None:
+            yield Problem(loc, f"{shown} needs `partitions`, which this notebook has not")
+        elif name.startswith("data_interval") and not has_interval:
+            yield Problem(
+                loc,
+                f"{shown} needs a `schedule`, or `partitions` by time: without them a run is "
+                "about no interval",
+            )
+        elif name == "experiment_id" and loc[0] == "experiment":
+            yield Problem(loc, f"{shown} is not known before the experiment has its name")
+
+
+def _about_limits(c: NotebookRunnerComponent) -> Iterator[Problem]:
+    hours = c.limits.max_runtime_hours if c.limits is not None else None
+    if hours is None or not _is_fine(lambda: find_size(c.compute_size)):
+        return
+    size = find_size(c.compute_size)
+    if hours * HOUR > size.max_runtime_seconds:
+        yield Problem(
+            ("limits", "max_runtime_hours"),
+            f"{hours:g} h is more than the size {size.label} allows: choose a larger size or "
+            f"at most {size.max_runtime_seconds / HOUR:g}",
+        )
+
+
+def _notebook_problems(c: NotebookRunnerComponent, notebook: Notebook) -> Iterator[Problem]:
+    plain = {k: v for k, v in c.parameters.items() if next(names_in(v), None) is None}
+    filled_in = {k: v for k, v in c.parameters.items() if k not in plain}
+    for name, value in plain.items():
+        yield from _raised(
+            ("parameters", name),
+            lambda n=name, v=value: resolve_parameters(notebook, {n: v}, complete=False),  # type: ignore[misc]
+        )
+    known = {parameter.name for parameter in notebook.parameters}
+    for name in filled_in:
+        if name not in known:
+            yield from _raised(
+                ("parameters", name),
+                lambda n=name: resolve_parameters(
+                    notebook, {n: "0"}, from_text=True, complete=False
+                ),  # type: ignore[misc]
+            )
+    missing = [p.name for p in notebook.parameters if p.required and p.name not in c.parameters]
+    if missing and c.schedule is not None:
+        yield Problem(
+            ("parameters",),
+            f"the notebook requires {', '.join(f'`{name}`' for name in missing)}: give a value, "
+            "a scheduled run has nobody to ask",
+        )
+    at = "kernel" if c.kernel is not None else "notebook"
+    kernel = c.kernel or notebook.kernel_name
+    yield from _raised((at,), lambda: find_kernel(kernel, notebook.language))
+
+
+def _schedule(c: NotebookRunnerComponent) -> Any:
+    return c.schedule
+
+
+def _raised(loc: Loc, act: Callable[[], Any]) -> Iterator[Problem]:
+    try:
+        act()
+    except DagbookError as error:
+        yield Problem(loc, str(error))
+
+
+def _refused(loc: Loc, act: Callable[[], Any], text: str) -> Iterator[Problem]:
+    # Dagster's own rules, in words for somebody who does not know Dagster.
+    try:
+        act()
+    except Exception:
+        yield Problem(loc, text)
+
+
+def _is_fine(act: Callable[[], Any]) -> bool:
+    return not list(_raised((), act))

@@ -1,0 +1,246 @@
+"""The component: the only place where a key of its YAML is declared.
+
+No ``from __future__ import annotations`` here: Dagster reads the annotations.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import dagster as dg
+from pydantic import BeforeValidator, Field
+
+from dagbook.errors import DagbookError
+from dagbook.notebook_runner.asset import KEY_PART, NotebookAsset, build_asset
+from dagbook.notebook_runner.attributes import (
+    Experiment,
+    Limits,
+    Monitoring,
+    Retries,
+    Schedule,
+    StaticPartitions,
+    Text,
+    TimePartitions,
+    plain,
+)
+from dagbook.notebook_runner.partitions import build_partitions
+from dagbook.notebook_runner.place import find_place
+from dagbook.notebook_runner.scaffolder import NotebookRunnerScaffolder
+from dagbook.notebook_runner.schedule import build_schedule
+from dagbook.policy.sizes import DEFAULT_SIZE
+
+
+def _described(description: str, *examples: Any, yaml: Any = None) -> dg.Resolver:
+    """Say what a key means, and in `yaml` what may be written where that is more than its type."""
+    return dg.Resolver(
+        plain,
+        inject_before_resolve=False,
+        description=description,
+        examples=list(examples) or None,
+        model_field_type=yaml,
+    )
+
+
+def _as_is(description: str, *examples: Any) -> dg.Resolver:
+    """As above, for values whose braces are ours to fill in when a run starts."""
+    resolver: dg.Resolver = dg.Resolver.passthrough(
+        description=description, examples=list(examples) or None
+    )
+    return resolver
+
+
+def _schedule_from_cron(value: Any) -> Any:
+    return {"cron": value} if isinstance(value, str) else value
+
+
+def _retries_from_number(value: Any) -> Any:
+    # `True` is an int to Python and a mistake in YAML.
+    return {"max": value} if isinstance(value, int | str) and value is not True else value
+
+
+ScheduleText = Annotated[Schedule, BeforeValidator(_schedule_from_cron)]
+RetriesNumber = Annotated[Retries, BeforeValidator(_retries_from_number)]
+AnyPartitions = Annotated[TimePartitions | StaticPartitions, Field(discriminator="type")]
+
+
+@dg.scaffold_with(NotebookRunnerScaffolder)
+class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
+    """Runs a Jupyter notebook as an asset: on a schedule, with checks, metrics and MLflow.
+
+    ```yaml
+    type: dagbook.NotebookRunnerComponent
+    attributes:
+      notebook: churn.ipynb
+    ```
+
+    is complete. A schedule, a size and a value for a parameter look like this:
+
+    ```yaml
+    type: dagbook.NotebookRunnerComponent
+    attributes:
+      notebook: models/churn.ipynb
+      schedule: {cron: "0 6 * * *", timezone: Europe/Berlin}
+      compute_size: medium
+      parameters: {since: "{{ data_interval_start }}"}
+    ```
+    """
+
+    notebook: Annotated[
+        str,
+        _described(
+            "The notebook to run, relative to the project: .ipynb, or .py or .md as jupytext "
+            "writes them. The file as it is when a run starts is what runs.",
+            "models/churn.ipynb",
+        ),
+    ]
+    key: Annotated[
+        str | None,
+        _described(
+            "The asset's key, its parts separated by slashes. Default: the component's folder "
+            "under `defs`.",
+            "models/churn",
+        ),
+    ] = None
+    kernel: Annotated[
+        str | None,
+        _described("The kernel to run on, by its name. Default: the notebook's own.", "python3"),
+    ] = None
+    compute_size: Annotated[
+        str,
+        _described("How much of the machine a run may use, by the name of a size.", "medium"),
+    ] = DEFAULT_SIZE
+    parameters: Annotated[
+        dict[str, Any],
+        _as_is(
+            "Values for the notebook's parameters, by name. Names in braces are filled in when "
+            "the run starts.",
+            {"since": "{{ data_interval_start }}"},
+        ),
+    ] = Field(default_factory=dict)
+    partitions: Annotated[
+        AnyPartitions | None,
+        _described(
+            "One run for each hour, day, week or month, or for each of a list of values.",
+            {"type": "daily", "start_date": "2026-01-01"},
+            {"type": "static", "values": ["DE", "FR"]},
+            yaml=TimePartitions | StaticPartitions | None,
+        ),
+    ] = None
+    schedule: Annotated[
+        ScheduleText | None,
+        _described(
+            "When to run: a cron line, or one with its time zone. With partitions, a tick runs "
+            "the last complete hour, day, week or month, or every value of the list.",
+            "0 6 * * *",
+            {"cron": "0 6 * * *", "timezone": "Europe/Berlin"},
+            yaml=str | Schedule | None,
+        ),
+    ] = None
+    retries: Annotated[
+        RetriesNumber | None,
+        _described(
+            "How often to try again when the kernel was killed: a number, or a number with what "
+            "else to try again for. Never tried again: a run that was refused, a check that "
+            "failed, a run that timed out or needed more than its size allows.",
+            2,
+            {"max": 2, "on": ["error"], "delay_seconds": 60},
+            yaml=int | Retries | None,
+        ),
+    ] = None
+    limits: Annotated[
+        Limits | None,
+        _described("What ends a run.", {"max_runtime_hours": 2}, yaml=Limits | None),
+    ] = None
+    timeout: Annotated[
+        float | None,
+        _described("How long one cell may run, in seconds. Default: as long as the run.", 600),
+        Field(gt=0),
+    ] = None
+    monitoring: Annotated[
+        Monitoring,
+        _described(
+            "What is measured of each run.",
+            {"track_metrics": ["runtime", "memory_usage"]},
+            yaml=Monitoring,
+        ),
+    ] = Field(default_factory=Monitoring)
+    experiment: Annotated[
+        Experiment,
+        _as_is("Where the run is recorded in MLflow.", {"name": "churn", "tags": ["q3"]}),
+    ] = Field(default_factory=Experiment)
+    owners: Annotated[
+        list[str],
+        _described(
+            "Who answers for the notebook: e-mail addresses or `team:` with a name.",
+            ["team:growth", "someone@example.com"],
+        ),
+    ] = Field(default_factory=list)
+    tags: Annotated[
+        dict[str, Text],
+        _described(
+            "Tags of the asset, to find it by.",
+            {"tier": "gold"},
+            yaml=dict[str, str | int | float | bool],
+        ),
+    ] = Field(default_factory=dict)
+    group: Annotated[str | None, _described("The group of assets it is shown in.", "growth")] = None
+    description: Annotated[
+        str | None, _described("What the notebook does, for readers in Dagster. Markdown.")
+    ] = None
+    deps: Annotated[
+        list[str],
+        _described("The assets that must come before, by key.", ["raw/events"]),
+    ] = Field(default_factory=list)
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Make the asset, and the schedule if there is one."""
+        asset = self.place(context)
+        schedules: list[dg.ScheduleDefinition] = []
+        jobs: list[Any] = []
+        if self.schedule is not None:
+            schedule, jobs = build_schedule(
+                self.schedule,
+                name=asset.op_name,
+                key=asset.key,
+                partitions=asset.partitions,
+                notebook=self.notebook,
+            )
+            schedules = [schedule]
+        definition = build_asset(asset, lambda run: self.execute(run, asset))
+        return dg.Definitions(assets=[definition], schedules=schedules, jobs=jobs)
+
+    def place(self, context: dg.ComponentLoadContext) -> NotebookAsset:
+        """Give the component its key and its project.
+
+        Raises:
+            DagbookError: what the YAML asks for cannot be; the text says what to do.
+        """
+        from dagbook.notebook_runner.checks import setting_problems
+
+        place = find_place(context)
+        problems = setting_problems(self, context.project_root)
+        if problems:
+            raise DagbookError(f"{place.label}: {problems[0]}")
+        key = self.key.split("/") if self.key else list(place.key)
+        wrong = next((part for part in key if not KEY_PART.fullmatch(part)), None)
+        if wrong is not None:
+            raise DagbookError(
+                f"{place.label}: the folder {wrong!r} cannot be part of an asset's key. "
+                "Rename it with letters, digits, _ and -, or give the component a `key`"
+            )
+        if not key:
+            raise DagbookError(f"{place.label}: outside a `defs` folder a component needs a `key`")
+        if "/".join(key) in self.deps:
+            raise DagbookError(f"{place.label}: deps: an asset cannot come before itself")
+        return NotebookAsset(
+            component=self,
+            key=dg.AssetKey(key),
+            project_root=context.project_root,
+            component_file=place.file,
+            partitions=build_partitions(self.partitions, self.schedule),
+        )
+
+    def execute(self, context: dg.AssetExecutionContext, asset: NotebookAsset) -> Iterator[Any]:
+        """Run the notebook once; a company's component may do more around it."""
+        from dagbook.notebook_runner.step import run_step
+
+        yield from run_step(context, asset)

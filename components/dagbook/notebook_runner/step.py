@@ -1,0 +1,238 @@
+"""One run of a notebook inside Dagster: prepare, execute, record, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import dagster as dg
+
+from dagbook.errors import DagbookError
+from dagbook.execution import ExecutionEvent, run_notebook
+from dagbook.execution.result import CheckResult, ExecutionResult, RunStatus
+from dagbook.notebook import Notebook, read_notebook
+from dagbook.notebook_runner.asset import NotebookAsset
+from dagbook.notebook_runner.attributes import Retries
+from dagbook.notebook_runner.metadata import (
+    measurements,
+    metric_metadata,
+    missing_gpu,
+    run_metadata,
+)
+from dagbook.notebook_runner.op_config import overrides
+from dagbook.notebook_runner.progress import ProgressLog
+from dagbook.notebook_runner.recording import Recording
+from dagbook.notebook_runner.run_values import RunValues, fill_in_parameters, read_run_values
+from dagbook.policy.sizes import HOUR
+
+
+def run_step(context: dg.AssetExecutionContext, asset: NotebookAsset) -> Iterator[Any]:
+    """Run the notebook once, as its file is now, and tell Dagster what came out.
+
+    Raises:
+        dg.Failure: the run was refused, or did not succeed. Dagster tries again only what may
+            end better: a killed kernel, and an exception in a cell where the YAML says so.
+    """
+    step = Step(context, asset)
+    try:
+        step.prepare()
+        result = step.execute()
+    except DagbookError as refusal:
+        step.recording.end(RunStatus.REFUSED)
+        raise dg.Failure(
+            str(refusal), metadata={"status": str(RunStatus.REFUSED)}, allow_retries=False
+        ) from None
+    except BaseException as interruption:
+        step.interrupted(interruption)
+        raise
+    metadata = step.record(result)
+    yield from step.publish(result, metadata)
+
+
+class Step:
+    """One try of one run."""
+
+    notebook: Notebook
+    values: RunValues
+    parameters: Mapping[str, Any]
+
+    def __init__(self, context: dg.AssetExecutionContext, asset: NotebookAsset) -> None:
+        self.context = context
+        self.asset = asset
+        self.component = asset.component
+        self.recording = Recording(context.log, asset)
+
+    def prepare(self) -> None:
+        """Read the notebook and find the values it runs with.
+
+        Raises:
+            DagbookError: the notebook or a value is refused.
+        """
+        config = overrides(self.context.op_execution_context.op_config)
+        self.notebook = read_notebook(self.asset.notebook_path)
+        self.values = read_run_values(self.context, self.component.schedule, self.asset.partitions)
+        self.recording.about(self.notebook, self.values)
+        lookup = self.values.lookup(self.recording.experiment_id)
+        self.parameters = fill_in_parameters(
+            self.notebook, {**self.component.parameters, **config}, lookup
+        )
+        self.recording.start()
+
+    def execute(self) -> ExecutionResult:
+        """Run the notebook in its kernel.
+
+        Raises:
+            DagbookError: refused before a kernel started.
+        """
+        component, asset = self.component, self.asset
+        limits = component.limits
+        hours = limits.max_runtime_hours if limits is not None else None
+        progress = ProgressLog(self.context.log)
+
+        def listen(event: ExecutionEvent) -> None:
+            self.recording.start_in_background()
+            progress(event)
+
+        try:
+            return run_notebook(
+                self.notebook,
+                self.parameters,
+                output_folder=asset.output_folder(self.values.partition_key),
+                html=True,
+                size=component.compute_size,
+                timeout=None if hours is None else hours * HOUR,
+                cell_timeout=component.timeout,
+                kernel=component.kernel,
+                project_root=asset.project_root,
+                context=self.values.as_context(
+                    asset_key=list(asset.key.path),
+                    experiment_id=self.recording.known_experiment_id,
+                ),
+                environment=self.recording.environment,
+                on_event=listen,
+            )
+        finally:
+            progress.flush()
+
+    def record(self, result: ExecutionResult) -> dict[str, Any]:
+        """Put the run on record in MLflow; returns what it tells the reader in Dagster."""
+        wanted = self.component.monitoring.track_metrics
+        for note in result.notes:
+            self.context.log.info(note)
+        if missing_gpu(result.resources, wanted):
+            self.context.log.info("no GPU figures: this machine's driver reported no GPU")
+        self.recording.finish(result, measurements(result, wanted))
+        return {
+            **run_metadata(
+                result,
+                self.notebook,
+                code_version=self.asset.code_version(self.notebook),
+                wanted=wanted,
+            ),
+            **self.recording.metadata,
+        }
+
+    def publish(self, result: ExecutionResult, metadata: dict[str, Any]) -> Iterator[Any]:
+        """Report the checks, then the materialisation or the failure."""
+        for check in result.checks:
+            yield from self._report_check(check)
+        if not result.succeeded:
+            self._fail(result, metadata)
+        # Only a run without a failed blocking check comes here, so what it made may be used.
+        metadata |= metric_metadata(result.last_metrics, metadata)
+        if self.asset.key in self.context.selected_asset_keys:
+            yield dg.MaterializeResult(asset_key=self.asset.key, metadata=metadata)
+
+    def interrupted(self, interruption: BaseException) -> None:
+        """Keep a cancelled run's notebook in sight; the interruption itself goes on."""
+        result = getattr(interruption, "dagbook_result", None)
+        if not isinstance(result, ExecutionResult):
+            is_cancel = not isinstance(interruption, Exception)
+            self.recording.end(RunStatus.CANCELLED if is_cancel else RunStatus.FAILED)
+            return
+        # First the link: MLflow may be slow, and a cancel is not waited for.
+        self.context.log.info(f"Cancelled. The notebook so far: {result.executed_notebook}")
+        self.context.log_event(
+            dg.AssetObservation(
+                self.asset.key,
+                partition=self.values.partition_key,
+                metadata=run_metadata(
+                    result,
+                    self.notebook,
+                    code_version=self.asset.code_version(self.notebook),
+                    wanted=self.component.monitoring.track_metrics,
+                ),
+            )
+        )
+        self.recording.finish_soon(result)
+
+    def _report_check(self, check: CheckResult) -> Iterator[dg.AssetCheckResult]:
+        role = next(
+            (c.role for c in self.notebook.checks if c.role and c.role.name == check.name), None
+        )
+        name = role.slug if role is not None and role.slug is not None else check.name
+        key = dg.AssetCheckKey(self.asset.key, name)
+        severity = dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN
+        if key in self.context.selected_asset_check_keys:
+            yield dg.AssetCheckResult(
+                asset_key=self.asset.key,
+                check_name=name,
+                passed=check.passed,
+                severity=severity,
+                description=check.message or None,
+            )
+            return
+        # A check edited in since Dagster loaded the notebook: recorded all the same, where an
+        # undeclared result would fail the run.
+        self.context.log_event(
+            dg.AssetCheckEvaluation(
+                asset_key=self.asset.key,
+                check_name=name,
+                passed=check.passed,
+                metadata={},
+                severity=severity,
+                description=check.message or None,
+                blocking=check.blocking,
+                partition=self.values.partition_key,
+            )
+        )
+
+    def _fail(self, result: ExecutionResult, metadata: dict[str, Any]) -> NoReturn:
+        """End this try; another follows where it may end better and the YAML allows it."""
+        failure = dg.Failure(_headline(result), metadata=metadata, allow_retries=False)
+        retries = self.component.retries
+        if (
+            retries is not None
+            and self.context.retry_number < retries.max
+            and _may_end_better(result, retries)
+        ):
+            self.context.log.warning(
+                f"{_headline(result)}. Trying again. The notebook: {result.executed_notebook}"
+            )
+            # Asked for here and not by a retry policy of the op: Dagster would apply that to a
+            # cancelled run as well, and run it again.
+            raise dg.RetryRequested(
+                max_retries=retries.max, seconds_to_wait=retries.delay_seconds or None
+            ) from failure
+        raise failure
+
+
+def _may_end_better(result: ExecutionResult, retries: Retries) -> bool:
+    if result.status is RunStatus.KILLED:
+        # What needed more than its size needs it again.
+        used, limit = result.resources.peak_memory_bytes, result.resources.limit_bytes
+        return limit is None or used < limit
+    return (
+        result.status is RunStatus.FAILED and "error" in retries.on and not _failed_a_check(result)
+    )
+
+
+def _failed_a_check(result: ExecutionResult) -> bool:
+    return any(check.blocking and not check.passed for check in result.checks)
+
+
+def _headline(result: ExecutionResult) -> str:
+    """Why a run did not succeed, in one line: what, in which cell, with which message."""
+    if result.reason:
+        return result.reason
+    return f"The run {str(result.status).replace('_', ' ')}"

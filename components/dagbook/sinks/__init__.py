@@ -1,0 +1,1 @@
+"""Where measurements of runs go: one file per integration, named after it."""

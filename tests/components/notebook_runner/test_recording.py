@@ -1,0 +1,236 @@
+"""Each run as an MLflow run, seen through MLflow's own client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dagbook.sinks.mlflow import embedded_store
+
+if TYPE_CHECKING:
+    from conftest import Ran, Workbench
+    from mlflow.entities import Run
+
+Find = Callable[..., "Run"]
+
+
+@pytest.fixture
+def recorded(mlflow_store: str) -> Find:
+    """Finds the MLflow run of a run."""
+
+    def find(ran: Ran, uri: str = mlflow_store) -> Run:
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=uri).get_run(ran.metadata["mlflow_run"])
+
+    return find
+
+
+def _experiment_of(run: Run, uri: str) -> str:
+    from mlflow import MlflowClient
+
+    return str(MlflowClient(tracking_uri=uri).get_experiment(run.info.experiment_id).name)
+
+
+def test_a_run_is_recorded_under_its_key_with_everything_it_is_about(
+    bench: Workbench, recorded: Find, mlflow_store: str
+) -> None:
+    bench.notebook(
+        "n.ipynb",
+        [("rate: float = 0.1\nrows = 3", ["parameters"]), ("auc = 0.81", ["metrics"])],
+    )
+    bench.component(
+        "models/churn",
+        "notebook: n.ipynb\nparameters: {rate: 0.2}\n"
+        "partitions: {type: daily, start_date: 2026-01-01}",
+    )
+
+    ran = bench.run("models/churn", partition="2026-01-02")
+
+    run = recorded(ran)
+    assert _experiment_of(run, mlflow_store) == "models/churn"
+    assert run.info.run_name == "2026-01-02"
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"rate": "0.2"}
+    assert run.data.metrics["auc"] == 0.81
+    assert run.data.metrics["system/runtime_seconds"] == ran.metadata["runtime_seconds"]
+    assert run.data.metrics["system/peak_memory_bytes"] == ran.metadata["peak_memory_bytes"]
+    own = {name: run.data.tags[f"dagster.{name}"] for name in ("run_id", "asset_key", "partition")}
+    assert own == {
+        "run_id": ran.result.run_id,
+        "asset_key": "models/churn",
+        "partition": "2026-01-02",
+    }
+    assert run.data.tags["mlflow.source.name"] == "n.ipynb"
+
+
+def test_without_a_server_the_store_lies_in_the_project(
+    bench: Workbench, recorded: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    bench.notebook("n.ipynb", ["1"])
+    bench.component("n", "notebook: n.ipynb")
+
+    ran = bench.run("n")
+
+    uri = embedded_store(bench.project.state_folder)
+    assert uri == f"sqlite:///{bench.root}/.dagbook/mlflow.db"
+    run = recorded(ran, uri)
+    assert run.info.artifact_uri.startswith((bench.root / ".dagbook/mlartifacts").as_uri())
+
+
+def test_what_the_notebook_logs_itself_lands_in_the_same_run_once(
+    bench: Workbench, recorded: Find, mlflow_store: str
+) -> None:
+    bench.notebook(
+        "n.ipynb",
+        [
+            ("rate: float = 0.1", ["parameters"]),
+            """
+            import os, pathlib
+            import dagbook, mlflow
+            mlflow.set_experiment("the author's")
+            mlflow.log_param("rate", rate)
+            for step in range(3):
+                mlflow.log_metric("loss", 1 / (step + 1), step=step)
+                dagbook.log_metric("loss", 1 / (step + 1), step=step)
+                dagbook.log_metric("gain", step * 2, step=step * 10)
+            mlflow.set_tag("mine", "yes")
+            pathlib.Path("words.txt").write_text("hello")
+            mlflow.log_artifact("words.txt")
+            experiment_id = dagbook.context.experiment_id
+            assert experiment_id == mlflow.active_run().info.experiment_id
+            """,
+        ],
+    )
+    bench.component("n", "notebook: n.ipynb\nparameters: {rate: 0.5}\nexperiment: {tags: [q3]}")
+
+    ran = bench.run("n")
+
+    from mlflow import MlflowClient
+
+    run = recorded(ran)
+    client = MlflowClient(tracking_uri=mlflow_store)
+    assert _experiment_of(run, mlflow_store) == "the author's"
+    assert run.data.params == {"rate": "0.5"}
+    assert (run.data.tags["mine"], run.data.tags["q3"]) == ("yes", "true")
+    losses = client.get_metric_history(run.info.run_id, "loss")
+    assert [(m.step, m.value) for m in losses] == [(0, 1.0), (1, 0.5), (2, 1 / 3)]
+    gains = client.get_metric_history(run.info.run_id, "gain")
+    assert [(m.step, m.value) for m in gains] == [(0, 0.0), (10, 2.0), (20, 4.0)]
+    assert run.info.status == "FINISHED"
+
+
+def test_experiment_name_tags_and_tracking_uri(
+    bench: Workbench, recorded: Find, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    uri = f"sqlite:///{tmp_path_factory.mktemp('other') / 'other.db'}"
+    bench.notebook("n.ipynb", [("where: str = ''", ["parameters"]), ("import os", [])])
+    bench.component(
+        "n",
+        f"""
+        notebook: n.ipynb
+        parameters: {{where: "{{{{ experiment_id }}}}"}}
+        experiment:
+          name: churn {{{{ environment }}}} {{{{ partition_key }}}}
+          tags: {{team: growth, quarter: 3}}
+          tracking_uri: {uri}
+        partitions: {{type: static, values: [DE, FR]}}
+        """,
+    )
+
+    ran = bench.run("n", partition="DE")
+
+    run = recorded(ran, uri)
+    assert _experiment_of(run, uri) == "churn dev DE"
+    assert (run.data.tags["team"], run.data.tags["quarter"]) == ("growth", "3")
+    assert run.data.params == {"where": run.info.experiment_id}
+
+
+@pytest.mark.parametrize(
+    ("cell", "status"),
+    [
+        ("1 / 0", "FAILED"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "KILLED"),
+    ],
+    ids=["failed", "killed"],
+)
+def test_a_run_that_does_not_succeed_ends_as_such(
+    bench: Workbench, recorded: Find, cell: str, status: str
+) -> None:
+    bench.notebook("n.ipynb", ["import dagbook\ndagbook.log_metric('seen', 1)", cell])
+    bench.component("n", "notebook: n.ipynb")
+
+    run = recorded(bench.run("n"))
+
+    assert run.info.status == status
+    assert run.data.metrics["seen"] == 1.0
+
+
+def test_mlflow_that_cannot_be_had_is_said_and_the_run_goes_on(bench: Workbench) -> None:
+    bench.notebook("n.ipynb", ["import os\nassert 'MLFLOW_RUN_ID' not in os.environ  # mlflow"])
+    bench.component(
+        "n",
+        "notebook: n.ipynb\nexperiment: {tracking_uri: 'sqlite:////proc/nowhere/mlflow.db'}",
+    )
+
+    ran = bench.run("n")
+
+    assert ran.success
+    assert "mlflow_run" not in ran.metadata
+    (said,) = [line for line in bench.logs(ran) if "MLflow" in line]
+    assert said.startswith("MLflow does not record this run: ")
+
+
+def test_mlflow_that_is_not_installed_is_said_and_the_run_goes_on(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagbook.notebook_runner.recording.is_installed", lambda: False)
+    bench.notebook("n.ipynb", [("where: str = ''", ["parameters"]), "1"])
+    bench.component("n", "notebook: n.ipynb")
+    bench.component("asks", 'notebook: n.ipynb\nparameters: {where: "{{ experiment_id }}"}')
+
+    ran = bench.run("n")
+
+    assert ran.success
+    assert [line for line in bench.logs(ran) if "MLflow" in line] == [
+        "MLflow is not installed, so this run is not recorded there: pip install 'dagbook[mlflow]'"
+    ]
+    assert bench.run("asks").failure.description == (
+        "`{{ experiment_id }}` needs MLflow, which does not record this run"
+    )
+
+
+def test_a_notebook_with_a_server_of_its_own_logs_there(
+    bench: Workbench, recorded: Find, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    own = f"sqlite:///{tmp_path_factory.mktemp('own') / 'own.db'}"
+    bench.notebook(
+        "n.ipynb", ["import os", f"import mlflow\nmlflow.set_tracking_uri({own!r})", _LOGS]
+    )
+    bench.component("n", "notebook: n.ipynb")
+
+    ran = bench.run("n")
+
+    from mlflow import MlflowClient
+
+    assert ran.success
+    assert "mine" not in recorded(ran).data.metrics
+    (run,) = MlflowClient(tracking_uri=own).search_runs(["0"])
+    assert run.data.metrics == {"mine": 1.0}
+
+
+_LOGS = "mlflow.log_metric('mine', 1)"
+
+
+def test_no_variable_of_ours_is_left_in_this_process(bench: Workbench) -> None:
+    before: dict[str, Any] = dict(os.environ)
+    bench.notebook("n.ipynb", ["1"])
+    bench.component("n", "notebook: n.ipynb")
+
+    bench.run("n")
+
+    assert dict(os.environ) == before
