@@ -75,10 +75,10 @@ def test_every_line_of_the_quick_start_runs(customers: Path) -> None:
     (commands,) = blocks("sh", "Quick start")
     run = bash(commands, customers)
     assert run.returncode == 0, run.stdout + run.stderr
-    listed, opened = re.search(
-        r"^(\w+ +succeeded .* churn +\S+)\n(?:.*\n)*?(.*\.ipynb)$", run.stdout, re.M
-    ).groups()  # type: ignore[union-attr]
-    assert listed and (customers / opened.split()[-1]).is_file()
+    *_, listed, opened, down = run.stdout.splitlines()
+    assert re.fullmatch(r"\w+ +succeeded .* churn +runs/churn/\S+-succeeded\.ipynb", listed)
+    assert Path(opened).is_file()
+    assert down == "Dagster is down."
 
 
 def test_scheduling_prints_and_writes_what_the_readme_shows(customers: Path) -> None:

@@ -14,10 +14,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from contestants import CONTESTANTS, Contestant
+from contestants import CONTESTANTS, HERE, Contestant
 from subjects import SUBJECTS, Subject
 from tables import page
 
@@ -27,7 +28,12 @@ Runs = list[dict[str, Any]]
 
 
 def run_once(
-    contestant: Contestant, subject: Subject, folder: Path, memory: bool
+    contestant: Contestant,
+    subject: Subject,
+    folder: Path,
+    *,
+    memory: bool,
+    keep: Path | None = None,
 ) -> dict[str, Any]:
     """Execute a subject once; returns what measure.py measured and the size of what came out."""
     out = folder / "out"
@@ -50,6 +56,8 @@ def run_once(
                 f"{contestant.name} on {subject.name}: exit {measured['exit']}, "
                 f"{missing or 'all outputs there'}\n{tail}"
             )
+        if keep is not None:
+            shutil.copy(executed, keep / f"{subject.name}-{contestant.name}{executed.suffix}")
         return measured | {"final": executed.stat().st_size}
     finally:
         shutil.rmtree(out)
@@ -61,7 +69,9 @@ def environment(folder: Path) -> dict[str, str]:
     return kept | {"HOME": str(folder), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
 
 
-def bench(contestants: list[Contestant], subjects: list[Subject], rounds: int) -> Runs:
+def bench(
+    contestants: list[Contestant], subjects: list[Subject], rounds: int, keep: Path | None
+) -> Runs:
     """Measure all on all: one round to warm the disk, `rounds` that count, one for memory."""
     runs: Runs = []
     with tempfile.TemporaryDirectory(prefix="dagbook-bench-") as temporary:
@@ -71,7 +81,9 @@ def bench(contestants: list[Contestant], subjects: list[Subject], rounds: int) -
                 for contestant in contestants:
                     if subject.name in contestant.leaves_out:
                         continue
-                    measured = run_once(contestant, subject, Path(temporary), kind == "memory")
+                    measured = run_once(
+                        contestant, subject, Path(temporary), memory=kind == "memory", keep=keep
+                    )
                     runs.append(
                         {"contestant": contestant.name, "subject": subject.name, "kind": kind}
                         | measured
@@ -91,6 +103,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--subjects", default=",".join(SUBJECTS), metavar="NAME,…")
     parser.add_argument("--contestants", default=",".join(CONTESTANTS), metavar="NAME,…")
     parser.add_argument("--set-up", action="store_true", help="make the environments first")
+    parser.add_argument("--here", action="store_true", help="all in this environment: no figures")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the executed notebooks here")
     parser.add_argument("--json", type=Path, metavar="PATH", help="keep the single runs here")
     parser.add_argument("--write", type=Path, metavar="PATH", help="write the page of tables here")
     return parser.parse_args(arguments)
@@ -101,10 +115,12 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parse(arguments)
     contestants = [CONTESTANTS[name] for name in asked.contestants.split(",")]
     subjects = [SUBJECTS[name] for name in asked.subjects.split(",")]
+    if asked.here:
+        contestants = [replace(each, environment=HERE) for each in contestants]
     if asked.set_up:
-        for environment_ in {contestant.environment for contestant in contestants}:
-            environment_.set_up()
-    runs = bench(contestants, subjects, asked.rounds)
+        for each in {contestant.environment for contestant in contestants}:
+            each.set_up()
+    runs = bench(contestants, subjects, asked.rounds, asked.keep)
     if asked.json:
         asked.json.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
     text = page(runs, contestants, subjects)

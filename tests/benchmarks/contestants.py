@@ -1,8 +1,8 @@
 """Who is measured: how each executes a notebook, and the environment it lives in.
 
-Each has the environment that a user of it would have. papermill and nbclient live apart from
-dagbook because papermill imports every engine installed beside it, and would be charged for ours;
-dagstermill lives apart because it holds jupyter-client and ipykernel back by two major versions.
+All have the same packages in the same versions, as far as they allow it. papermill and nbclient
+live apart from dagbook because papermill imports every engine installed beside it, and would be
+charged for ours; dagstermill because it holds jupyter-client and ipykernel back a major version.
 """
 
 from __future__ import annotations
@@ -21,30 +21,40 @@ DAGSTERMILL_ASSET = Path(__file__).with_name("dagstermill_asset.py")
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment. Without `packages` it is the project's own."""
+    """A virtual environment in `folder`.
 
-    name: str
+    It holds all of requirements.lock, or `packages` and what they need, in the versions of the
+    lock save `not_from_lock`. With neither it is one that is there already.
+    """
+
+    folder: Path
+    whole_lock: bool = False
     packages: tuple[str, ...] = ()
     not_from_lock: tuple[str, ...] = ()
 
     @property
     def bin(self) -> Path:
         """Where its commands lie."""
-        return ROOT / self.name / "bin"
+        return self.folder / "bin"
 
     def set_up(self) -> None:
-        """Make it with the versions of requirements.lock, unless it is there."""
-        if not self.packages or (self.bin / "ready").exists():
+        """Make it, unless it is there."""
+        ready = self.bin / "ready"
+        if ready.exists() or not (self.whole_lock or self.packages):
             return
-        print(f"setting up {self.name} …", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", ROOT / self.name], check=True)
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
-            constraints.write("\n".join(self._pins()))
-            constraints.flush()
-            pip = [self.bin / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
-            asked = ["install", "--constraint", constraints.name, *self.packages]
-            subprocess.run([*pip, *asked], check=True)
-        (self.bin / "ready").touch()
+        print(f"setting up {self.folder.name} …", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", self.folder], check=True)
+        pip = [self.bin / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+        if self.whole_lock:
+            exactly = ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
+            subprocess.run([*pip, "install", *exactly, "--requirement", LOCK], check=True)
+        else:
+            with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+                constraints.write("\n".join(self._pins()))
+                constraints.flush()
+                asked = ["install", "--constraint", constraints.name, *self.packages]
+                subprocess.run([*pip, *asked], check=True)
+        ready.touch()
 
     def _pins(self) -> Iterable[str]:
         for line in LOCK.read_text(encoding="utf-8").splitlines():
@@ -59,12 +69,13 @@ class Environment:
         return dict(zip(packages, found, strict=True))
 
 
-KERNEL_PACKAGES = ("ipykernel", "pandas", "scikit-learn")
-OURS = Environment(".venv")
-PAPERMILL = Environment(".venv-bench", ("papermill", "nbclient", *KERNEL_PACKAGES))
+HERE = Environment(Path(sys.prefix))
+OURS = Environment(ROOT / ".venv")
+WITHOUT_US = Environment(ROOT / ".venv-bench", whole_lock=True)
 DAGSTERMILL = Environment(
-    ".venv-dagstermill",
-    ("dagstermill>=0.29", "dagster", *KERNEL_PACKAGES),
+    ROOT / ".venv-dagstermill",
+    # pyarrow, because papermill imports it where it is installed, and everybody else has it.
+    packages=("dagstermill>=0.29", "dagster", "ipykernel", "pandas", "scikit-learn", "pyarrow"),
     not_from_lock=("jupyter-client", "ipykernel"),
 )
 
@@ -110,7 +121,7 @@ CONTESTANTS = {
         Contestant(
             "papermill",
             "`papermill`",
-            PAPERMILL,
+            WITHOUT_US,
             ("{bin}/papermill", "{notebook}", "{out}/out.ipynb"),
             "out.ipynb",
             ("papermill", "nbclient", "jupyter-client", "ipykernel"),
@@ -118,7 +129,7 @@ CONTESTANTS = {
         Contestant(
             "nbclient",
             "`jupyter execute`",
-            PAPERMILL,
+            WITHOUT_US,
             ("{bin}/jupyter", "execute", "{notebook}", "--output={out}/out.ipynb"),
             "out.ipynb",
             ("nbclient", "jupyter-client", "ipykernel"),

@@ -28,7 +28,7 @@ def page(
     parts = [
         "# Benchmarks",
         f"Written by `make bench` on {datetime.date.today()}: {_machine()}. Medians of {rounds} "
-        "interleaved rounds after one that warms the disk's cache; every run is cold, in a process "
+        "interleaved round(s) after one that warms the disk's cache; every run is cold, in a process "
         "of its own, as at a terminal or under cron. In brackets: the ratio to papermill. The "
         "outputs of every run were there in full.",
         "Wall is the time until the command ended. CPU is user and system time of it and all its "
@@ -70,21 +70,24 @@ def _row(runs: Sequence[Run], contestant: Contestant, subject: Subject) -> list[
 
 
 def _growth(runs: Sequence[Run], contestants: Sequence[Contestant]) -> list[str]:
-    sizes = [n for n in (100, 200, 400) if _median(runs, BASELINE, f"cells{n}", "wall")]
-    if len(sizes) < 2:
+    sizes = [n for n in (100, 200, 400) if _median(runs, BASELINE, f"cells{n}", "cpu")]
+    if len(sizes) < 2 or not _median(runs, BASELINE, "empty", "cpu"):
         return []
     rows = []
     for contestant in contestants:
-        walls = [_median(runs, contestant.name, f"cells{n}", "wall") or math.nan for n in sizes]
-        idle = _median(runs, contestant.name, "empty", "wall") or 0.0
+        if contestant.executed is None:
+            continue  # a script has no cells
+        used = [_median(runs, contestant.name, f"cells{n}", "cpu") or math.nan for n in sizes]
         # The start-up is taken off: it is there with no cell at all.
-        exponent = math.log((walls[-1] - idle) / (walls[0] - idle), sizes[-1] / sizes[0])
-        each = (walls[-1] - walls[0]) / (sizes[-1] - sizes[0]) * 1000
-        shown = [_seconds(wall) for wall in walls]
+        idle = _median(runs, contestant.name, "empty", "cpu") or math.nan
+        growth = (used[-1] - idle) / (used[0] - idle)
+        exponent = math.log(growth, sizes[-1] / sizes[0]) if growth > 0 else math.nan
+        each = (used[-1] - used[0]) / (sizes[-1] - sizes[0]) * 1000
+        shown = [_seconds(seconds) for seconds in used]
         rows.append([contestant.title, *shown, f"{each:.1f} ms", f"{exponent:.2f}"])
-    heads = ["wall", *(f"{n} cells" for n in sizes), "each further cell", "exponent"]
+    heads = ["CPU", *(f"{n} cells" for n in sizes), "each further cell", "exponent"]
     return [
-        f"The exponent is that of the time beyond an empty notebook's, from {sizes[0]} to "
+        f"The exponent is that of the CPU time beyond an empty notebook's, from {sizes[0]} to "
         f"{sizes[-1]} cells: 1 is linear, 2 quadratic.",
         _table(heads, rows),
     ]

@@ -79,8 +79,10 @@ def test_demo_runs_through_dagster_and_says_what_came_out(demo: Path) -> None:
     metrics, checks, *_ = lines_of(run.stdout, "digits/features 2026-01-03")
     assert metrics.startswith("metrics  images 200  mean_ink 0.")
     assert checks == "checks   complete passed  every_digit_appears passed"
-    metrics, checks, noted = lines_of(run.stdout, "digits/model")
-    assert re.search(r"watch_loss \S+  watch_accuracy \S+  accuracy \S+  macro_f1 \S+", metrics)
+    metrics, more, checks, noted = lines_of(run.stdout, "digits/model")
+    names = ["watch_loss", "watch_accuracy", "accuracy", "macro_f1"]
+    names += ["most_frequent_digit", "training_images"]
+    assert re.findall(r"(\w+) [\d.]+", f"{metrics} {more}") == names
     assert checks == (
         "checks   days_to_learn_from passed  better_than_guessing passed  no_weak_digit not passed"
     )
