@@ -71,10 +71,27 @@ def run(args: argparse.Namespace) -> int:
     diff, changed = plan.file.diff(), plan.file.changed
     written = plan.write() if not args.dry_run else False
     if args.json:
-        print(json.dumps(_as_json(plan, diff, changed, written), indent=1, ensure_ascii=False))
+        url = _reload(project) if written else None
+        answer = {**_as_json(plan, diff, changed, written), "url": url}
+        print(json.dumps(answer, indent=1, ensure_ascii=False))
+        return 0
+    _print(plan, diff, changed, args.dry_run)
+    if args.dry_run:
+        print("nothing was written")
     else:
-        _print(plan, diff, changed, args.dry_run)
+        url = _reload(project) if written else None
+        print(f"Dagster has read it: {url}" if url else "next: dagbook up")
     return 0
+
+
+def _reload(project: Project) -> str | None:
+    """Have a Dagster that runs for the project read the change; its page, None if none runs."""
+    if not project.state_folder.is_dir():
+        return None  # nothing was ever started here, and Dagster need not be installed
+    from dagbook.services import reload_services
+
+    services = reload_services(project)
+    return None if services is None else services.url
 
 
 def _absence(path: Path) -> str:
@@ -118,10 +135,6 @@ def _print(plan: Plan, diff: str, changed: bool, dry_run: bool) -> None:
     times = [run.strftime("%a %d %b %Y %H:%M %Z") for run in plan.next_runs()]
     if times:
         print(f"next runs: {', '.join(times)}")
-    if dry_run:
-        print("nothing was written")
-    else:
-        print("next: dagbook up")
 
 
 def _new_file(plan: Plan) -> str:

@@ -22,6 +22,7 @@ from dagbook.execution.kernelspec import KernelSpec
 
 # A Unix socket's path may have about 107 bytes; the name we add takes some of them.
 SOCKET_FOLDER_LIMIT = 90
+SCRATCH_PREFIX = "dagbook-"
 LAST_WORDS_BYTES = 16_384
 
 
@@ -183,10 +184,10 @@ class Kernel:
 
 
 def _socket_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="dagbook-"))
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
     if len(os.fsencode(folder)) > SOCKET_FOLDER_LIMIT:
         folder.rmdir()
-        folder = Path(tempfile.mkdtemp(prefix="dagbook-", dir="/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir="/tmp"))
     return folder
 
 

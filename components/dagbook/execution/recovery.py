@@ -8,6 +8,7 @@ from typing import Any
 
 from dagbook.atomic_write import write_atomically
 from dagbook.execution.journal import read_journal
+from dagbook.execution.kernel import SCRATCH_PREFIX
 from dagbook.execution.outputs import CellOutputs
 from dagbook.execution.result import (
     CellError,
@@ -71,6 +72,10 @@ class _Replay:
         self.result.size = size
         self.result.notebook = None if notebook is None else Path(notebook)
         self.target = target
+
+    def _on_sockets(self, folder: str) -> None:
+        if Path(folder).name.startswith(SCRATCH_PREFIX):
+            rmtree(folder, ignore_errors=True)
 
     def _on_document(
         self, document: dict[str, Any], parameters: dict[str, Any], cells: list[list[Any]]

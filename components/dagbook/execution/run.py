@@ -132,6 +132,8 @@ class Execution:
             environment=environment,
             cpus=None if plan.size is None else plan.size.cpus,
         )
+        # Whoever finds a vanished run's journal removes its sockets too.
+        place.journal.event("sockets", str(self._kernel.scratch))
         self._sampler = ResourceSampler(
             self._kernel.guardian_pid,
             limit_bytes=None if plan.size is None else plan.size.memory_bytes,

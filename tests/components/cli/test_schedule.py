@@ -263,6 +263,7 @@ def test_json_says_what_changes(project: Path, capsys: pytest.CaptureFixture[str
             },
             {"key": "parameter days", "before": None, "after": "3"},
         ],
+        "url": None,
     }
     assert len(times) == 3 and all("T07:00:00+0" in time for time in times)
     assert "+  parameters: {days: 3}\n" in diff

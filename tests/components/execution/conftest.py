@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,20 +38,6 @@ def make_notebook(tmp_path: Path) -> MakeNotebook:
         return path
 
     return make
-
-
-@pytest.fixture
-def bash_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install a kernel that is not Python's, for this test only."""
-    spec = {
-        "argv": [sys.executable, "-m", "bash_kernel", "-f", "{connection_file}"],
-        "display_name": "Bash",
-        "language": "bash",
-    }
-    folder = tmp_path / "jupyter" / "kernels" / "bash"
-    folder.mkdir(parents=True)
-    (folder / "kernel.json").write_text(json.dumps(spec), "utf-8")
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
 
 
 def text_of(outputs: list[dict]) -> str:

@@ -155,7 +155,7 @@ def test_a_termination_stores_the_notebook_as_cancelled(make_notebook):
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     running = wait_for(lambda: [*path.parent.glob("runs/notebook/.*.running/journal.jsonl")])[0]
-    wait_for(lambda: "began" in running.read_text("utf-8"))
+    wait_for(lambda: '"stdout","began' in running.read_text("utf-8"))
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=20)
     told = json.loads(out)
@@ -201,7 +201,7 @@ def test_a_killed_runner_leaves_no_process_and_its_outputs_are_recovered(make_no
         [sys.executable, "-m", "dagbook", "run", str(path)], stdout=subprocess.DEVNULL
     )
     running = wait_for(lambda: [*path.parent.glob("runs/notebook/.*.running/journal.jsonl")])[0]
-    wait_for(lambda: "kernel" in running.read_text("utf-8").partition('["cell",1')[2])
+    wait_for(lambda: '"stdout","kernel' in running.read_text("utf-8"))
     tree = psutil.Process(process.pid).children(recursive=True)
     assert len(tree) >= 3  # guardian, kernel, sleep
     process.kill()

@@ -75,7 +75,7 @@ def test_key_may_be_a_word_that_dagster_keeps_for_itself(bench: Workbench, name:
 
 
 @about("kernel")
-def test_kernel_replaces_the_notebooks_own(bench: Workbench) -> None:
+def test_kernel_replaces_the_notebooks_own(bench: Workbench, bash_kernel: None) -> None:
     bench.notebook("n.ipynb", ["echo hello"], kernel="bash")
     bench.component("own", "notebook: n.ipynb")
     bench.component("other", "notebook: n.ipynb\nkernel: python3")
