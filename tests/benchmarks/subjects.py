@@ -110,8 +110,13 @@ SUBJECTS = {
         PANDAS_SKLEARN,
         small_cells(200),
         loud_cells(
+            "text",
+            "50 cells × 0.5 MB of text: 5,000 lines in one print",
+            "print('\\n'.join(f'{n:3d} {line:5d} ' + 'x' * 89 for line in range(5000)))",
+        ),
+        loud_cells(
             "lines",
-            "50 cells × 0.5 MB of printed lines",
+            "50 cells × 0.5 MB of lines: 5,000 prints",
             "for line in range(5000):\n    print(f'{n:3d} {line:5d}', 'x' * 89)",
         ),
         loud_cells(

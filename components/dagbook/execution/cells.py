@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dagbook.execution.clock import Clock
-from dagbook.execution.collector import OutputCollector
+from dagbook.execution.collector import OutputCollector, result_question
 from dagbook.execution.events import CellFinished, CellStarted, EventListener, MetricsReported
 from dagbook.execution.journal import Journal
 from dagbook.execution.kernel import Kernel
@@ -131,6 +131,7 @@ class CellRunner:
             result.status, result.duration_seconds = CellStatus.COMPLETED, 0.0
             return True
         names = self._metric_names(authored)
+        results = authored.results if authored is not None and self._is_python else ()
         started = time.monotonic()
         self._clock.start_cell(result.index + 1)
         try:
@@ -139,7 +140,10 @@ class CellRunner:
                 cell=position,
                 on_message=self._collector.take,
                 tick=self.tick,
-                user_expressions=metric_questions(self._notebook.language, names),
+                user_expressions={
+                    **metric_questions(self._notebook.language, names),
+                    **{result_question(name): name for name in results},
+                },
             )
         except KernelDiedError as died:
             self._kernel_ended(result, died)
@@ -152,9 +156,16 @@ class CellRunner:
             result.status = _CELL_STATUS[self.verdict.status]
             return False
         goes_on = self._judge(position, cell, authored, result, reply)
-        if names and result.status is CellStatus.COMPLETED:
-            self._take_metrics(names, reply)
+        if result.status is CellStatus.COMPLETED:
+            if names:
+                self._take_metrics(names, reply)
+            for name in results:
+                self._collector.show_result(position, name, reply)
         return goes_on
+
+    @property
+    def _is_python(self) -> bool:
+        return self._notebook.language.lower() == "python"
 
     def _metric_names(self, authored: Cell | None) -> tuple[str, ...]:
         role = None if authored is None else authored.role
@@ -195,7 +206,7 @@ class CellRunner:
         return False
 
     def _is_assertion(self, name: str) -> bool:
-        if name == "AssertionError" or self._notebook.language.lower() != "python":
+        if name == "AssertionError" or not self._is_python:
             # Other languages have no exception of their own for it (R's stopifnot raises a
             # plain error): there, any error in a check cell is the check failing.
             return True

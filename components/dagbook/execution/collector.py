@@ -13,6 +13,7 @@ from dagbook.execution.widgets import WidgetRecorder
 
 CHECK_MIME = "application/vnd.dagbook.check+json"
 METRICS_MIME = "application/vnd.dagbook.metrics+json"
+RESULT_KEY = "dagbook_result"
 
 
 class OutputCollector:
@@ -98,6 +99,24 @@ class OutputCollector:
         """Add one output with what a cell reported, however often it did."""
         if points and position in self.outputs:
             self.add(position, _metrics_output(points))
+
+    def show_result(self, position: int, name: str, reply: Message) -> None:
+        """Add a preview of a named result: what Jupyter would show of the variable."""
+        answer = reply.get("user_expressions", {}).get(result_question(name), {})
+        data = dict(answer.get("data", {})) if answer.get("status") == "ok" else {}
+        plain = str(data.get("text/plain", "there is no such variable"))
+        data["text/plain"] = f"Result {name}: {plain}"
+        output: Output = {
+            "output_type": "display_data",
+            "data": data,
+            "metadata": dict(answer.get("metadata", {})) | {RESULT_KEY: {"name": name}},
+        }
+        self.add(position, output)
+
+
+def result_question(name: str) -> str:
+    """What a kernel's answer about the result `name` is called, beside those about metrics."""
+    return f"result {name}"
 
 
 def _display_id(content: Mapping[str, Any]) -> str | None:

@@ -215,6 +215,27 @@ def test_another_exception_in_a_check_is_an_error_not_a_verdict(make_notebook):
     assert result.reason == "NameError: name 'missing' is not defined in cell 1"
 
 
+def test_a_named_result_is_previewed_as_jupyter_would_show_it(make_notebook):
+    result = run_notebook(
+        make_notebook(
+            (
+                "class Table:\n    def __repr__(self):\n        return '3 rows'\n"
+                "    def _repr_html_(self):\n        return '<b>3 rows</b>'\ntable = Table()\nn = 3",
+                "result:table",
+                "metrics",
+            ),
+            ("pass", "result:missing"),
+        )
+    )
+    assert result.status is RunStatus.SUCCEEDED, result.reason
+    assert result.last_metrics == {"n": 3.0}
+    cells = code_cells(result.executed_notebook)
+    shown = next(o for o in cells[0].outputs if "dagbook_result" in o.metadata)
+    assert shown.data["text/plain"] == "Result table: 3 rows"
+    assert shown.data["text/html"] == "<b>3 rows</b>"
+    assert text_of(cells[1].outputs) == "Result missing: there is no such variable"
+
+
 def test_the_notebooks_folder_is_the_working_directory_and_the_project_is_importable(
     make_notebook, tmp_path
 ):
