@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +26,8 @@ from dagbook.execution.kernelspec import KernelSpec
 SOCKET_FOLDER_LIMIT = 90
 SCRATCH_PREFIX = "dagbook-"
 LAST_WORDS_BYTES = 16_384
+WAIT_SECONDS = 0.02
+CLOSED_SECONDS = 0.15
 
 
 class Kernel:
@@ -142,13 +146,24 @@ class Kernel:
             self.cpu_seconds, self.peak_process_bytes = float(words[1]), int(words[2])
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the kernel has ended by itself; False when it has not in time."""
-        try:
-            self._guardian.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        self.read_status()
-        return True
+        """Wait until the kernel has ended by itself; False when it has not in time.
+
+        A kernel that has closed its output socket has run what its author registered for the
+        exit and has nothing left to do. Now and then ipykernel hangs just there for ten
+        seconds (its control thread flushes a stream whose thread has ended), so from then on
+        it is given no more than a moment.
+        """
+        deadline = time.monotonic() + seconds
+        output = self.scratch / f"kernel-{self.connection['iopub_port']}"
+        closed = False
+        while (left := deadline - time.monotonic()) > 0:
+            ready, _, _ = select.select([self.status], [], [], min(left, WAIT_SECONDS))
+            if ready and not self.read_status():
+                return True
+            if not closed and not output.exists():
+                closed = True
+                deadline = min(deadline, time.monotonic() + CLOSED_SECONDS)
+        return False
 
     def close(self) -> None:
         """End whatever is left and remove sockets and files. Safe to call twice."""

@@ -26,10 +26,10 @@ class OutputLimits:
 
 
 class CellOutputs:
-    """The outputs of one cell while it runs, never more than `cap` bytes of them.
+    """The outputs of one cell while it runs, about `cap` bytes of them at most.
 
-    The first half of the cap keeps the beginning, the second half slides along with the
-    end; what falls between is counted and marked where it is missing.
+    Up to half of the cap keeps the beginning, the rest slides along with the end; what falls
+    between is counted and marked where it is missing.
     """
 
     def __init__(self, cap: int) -> None:
@@ -64,7 +64,8 @@ class CellOutputs:
         """Add an output of any other kind; `display_id` lets later messages change it."""
         self._clear_if_pending()
         output, size = self._fitted(output)
-        if not self._tail and self._head_size + size <= self.cap // 2:
+        is_first = not self._head and not self._tail
+        if is_first or (not self._tail and self._head_size + size <= self.cap // 2):
             self._head.append(output)
             self._head_size += size
         else:
@@ -125,13 +126,18 @@ class CellOutputs:
         """Bytes kept at present."""
         return self._head_size + self._tail_size
 
+    @property
+    def _tail_room(self) -> int:
+        # However large the first output is: the last words of a cell matter most.
+        return max(self.cap - self._head_size, self.cap // 8)
+
     def _clear_if_pending(self) -> None:
         if self._clear_pending:
             self._clear_pending = False
             self._reset()
 
     def _trim(self) -> None:
-        excess = self._tail_size - self.cap // 2
+        excess = self._tail_size - self._tail_room
         while excess > 0:
             first = self._tail[0]
             if first["output_type"] == "stream":
@@ -170,7 +176,7 @@ class CellOutputs:
         size = output_size(output)
         if output["output_type"] == "error":
             return _trimmed_error(output, max(self.cap // 2, FLOOR_BYTES)), size
-        if size <= self.cap // 2:
+        if size <= self._tail_room:
             return output, size
         self.left_out_bytes += size
         kinds = ", ".join(sorted(output.get("data", {}))) or output["output_type"]

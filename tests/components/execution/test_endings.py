@@ -168,6 +168,33 @@ def test_a_termination_stores_the_notebook_as_cancelled(make_notebook):
     assert not running.parent.exists()
 
 
+def test_what_the_author_registered_for_the_kernels_exit_is_carried_out(make_notebook, tmp_path):
+    mark = tmp_path / "mark"
+    result = run_notebook(
+        make_notebook(
+            "import atexit, pathlib, time\n"
+            f"atexit.register(lambda: (time.sleep(0.5), pathlib.Path({str(mark)!r}).touch()))"
+        )
+    )
+    assert result.status is RunStatus.SUCCEEDED
+    assert mark.exists()
+
+
+def test_a_kernel_that_hangs_after_it_has_closed_does_not_hold_the_run(
+    make_notebook, install_kernel
+):
+    install_kernel(
+        "hanging",
+        "import time, ipykernel.kernelapp as app\n"
+        "close = app.IPKernelApp.close\n"
+        "app.IPKernelApp.close = lambda self: (close(self), time.sleep(300))\n"
+        "app.launch_new_instance()",
+    )
+    result = run_notebook(make_notebook("print(1)"), kernel="hanging")
+    assert result.status is RunStatus.SUCCEEDED
+    assert [str(cell.status) for cell in result.cells] == ["completed"]
+
+
 def test_no_process_outlives_a_run_however_it_hid(make_notebook, tmp_path):
     pids = tmp_path / "pids"
     code = (

@@ -64,6 +64,17 @@ def test_one_output_over_the_cap_is_named_and_left_out():
     )
 
 
+@pytest.mark.parametrize("before", ["", "a line first\n"])
+def test_one_output_up_to_the_cap_is_kept(before):
+    outputs = CellOutputs(1000)
+    outputs.add_stream("stdout", before)
+    outputs.add(display("x" * 980))
+    assert display("x" * 980) in outputs.finished()
+    assert outputs.left_out_bytes == 0
+    outputs.add_stream("stdout", "y" * 500)
+    assert outputs.finished()[-1]["text"].endswith("y")
+
+
 def test_an_error_is_kept_however_full_the_cell_is():
     outputs = CellOutputs(1000)
     outputs.add_stream("stdout", "x" * 5000)

@@ -167,19 +167,19 @@ def test_another_process_logs_into_the_run_by_its_variables(server: str, tmp_pat
     ("named", "used"),
     [
         ("http://mlflow:5000", "http://mlflow:5000"),
-        ("sqlite:///mlflow.db", "sqlite:////work/mlflow.db"),
+        ("sqlite:///mlflow.db", "sqlite:////project/mlflow.db"),
         ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
-        ("mlruns", "/work/mlruns"),
+        ("mlruns", "/project/mlruns"),
         ("/data/mlruns", "/data/mlruns"),
         ("file:///data/mlruns", "file:///data/mlruns"),
         ("postgresql://host/db", "postgresql://host/db"),
         ("databricks", "databricks"),
         ("databricks://profile", "databricks://profile"),
-        (None, "sqlite:////work/.dagbook/mlflow.db"),
+        (None, "sqlite:////project/.dagbook/mlflow.db"),
     ],
 )
 def test_a_store_means_the_same_in_every_folder(named: str | None, used: str) -> None:
-    assert tracking_uri(named, Path("/work/.dagbook")) == used
+    assert tracking_uri(named, Path("/project/.dagbook")) == used
 
 
 def test_ten_thousand_points_and_numbers_that_are_none(state_folder: Path, tmp_path: Path) -> None:
