@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from papermill.engines import Engine
+from papermill.log import logger
 
 if TYPE_CHECKING:
     from dagbook.execution.run import Execution
+
+
+@contextmanager
+def without_parameter_warnings() -> Iterator[None]:
+    """Keep papermill from calling parameters unknown that it merely cannot read.
+
+    It reads a parameters cell line by line and stumbles over ``Literal["DE", "FR"]``. What is
+    handed to it was checked against the cell's syntax tree before.
+    """
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith("Passed unknown parameter")
+
+    logger.addFilter(is_wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_wanted)
 
 
 class DagbookEngine(Engine):  # type: ignore[misc]  # papermill is untyped

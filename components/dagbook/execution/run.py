@@ -148,23 +148,24 @@ class Execution:
         from papermill.engines import papermill_engines
         from papermill.exceptions import PapermillExecutionError
 
-        from dagbook.execution.engine import DagbookEngine
+        from dagbook.execution.engine import DagbookEngine, without_parameter_warnings
 
         # Also where an installation lost its entry point.
         papermill_engines.register("dagbook", DagbookEngine)
         document = self.plan.notebook.document
         source = {**document, "cells": remove_banners(document["cells"])}
         try:
-            papermill.execute_notebook(
-                nbformat.from_dict(source),
-                None,
-                parameters=dict(self.plan.parameters) or None,
-                engine_name="dagbook",
-                kernel_name=self.plan.kernelspec.name,
-                language=self.plan.notebook.language,
-                progress_bar=False,
-                dagbook_execution=self,
-            )
+            with without_parameter_warnings():
+                papermill.execute_notebook(
+                    nbformat.from_dict(source),
+                    None,
+                    parameters=dict(self.plan.parameters) or None,
+                    engine_name="dagbook",
+                    kernel_name=self.plan.kernelspec.name,
+                    language=self.plan.notebook.language,
+                    progress_bar=False,
+                    dagbook_execution=self,
+                )
         except PapermillExecutionError:
             # Papermill raises for any error output. Ours is the judge of that: an error
             # may be one the author expects.

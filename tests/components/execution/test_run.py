@@ -65,6 +65,16 @@ def test_parameters_are_injected_below_the_parameters_cell_and_typed(make_notebo
     assert [cell.index for cell in result.cells] == [0, 1]
 
 
+def test_papermill_does_not_call_a_parameter_unknown_that_we_know(make_notebook, caplog):
+    path = make_notebook(
+        ("from typing import Literal\nregion: Literal['DE', 'FR'] = 'DE'", "parameters"),
+        "print(region)",
+    )
+    result = run_notebook(path, {"region": "FR"})
+    assert text_of(code_cells(result.executed_notebook)[2].outputs) == "FR\n"
+    assert [r.message for r in caplog.records if r.levelname == "WARNING"] == []
+
+
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
