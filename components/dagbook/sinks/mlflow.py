@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagbook.execution.page import BACKGROUND_IMPORT
 from dagbook.execution.result import ExecutionResult, RunStatus
 
 if TYPE_CHECKING:
@@ -207,7 +208,9 @@ def _start_run(
         # MLflow's own patience with a server that is down is four minutes per call.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    from mlflow import MlflowClient
+    # The notebook's page is made by another large package, imported at the same time.
+    with BACKGROUND_IMPORT:
+        from mlflow import MlflowClient
 
     with _one_at_a_time(state_folder if is_embedded else None):
         client = MlflowClient(tracking_uri=uri)
