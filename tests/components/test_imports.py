@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -272,7 +271,6 @@ VIOLATIONS = [
 ]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ruff") is None, reason="needs ruff")
 @pytest.mark.parametrize("place", ["at the top", "in a function"])
 @pytest.mark.parametrize(
     ("file", "statement"), VIOLATIONS, ids=[f"{f}: {s}" for f, s in VIOLATIONS]
@@ -283,7 +281,6 @@ def test_the_linter_catches(copy_of_settings: Path, file: str, statement: str, p
     assert "TID251" in lint(path, text)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ruff") is None, reason="needs ruff")
 @pytest.mark.parametrize(
     ("file", "statement"),
     [
@@ -300,7 +297,6 @@ def test_the_linter_catches_what_must_be_imported_late(
     assert lint(path, f"def use():\n    {statement}\n") == []
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ruff") is None, reason="needs ruff")
 @pytest.mark.parametrize(
     ("file", "statement"),
     [

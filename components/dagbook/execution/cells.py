@@ -191,6 +191,7 @@ class CellRunner:
             return True
         result.status = CellStatus.FAILED
         result.error = CellError(name, message)
+        self._collector.show_error(position, reply)
         number = result.index + 1
         if check is None or not self._is_assertion(name):
             self._stop(RunStatus.FAILED, f"{in_one_line(name, message)} in cell {number}")

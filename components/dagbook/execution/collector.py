@@ -85,6 +85,12 @@ class OutputCollector:
         if shown:
             self._journal.update(display_id, output)
 
+    def show_error(self, position: int, reply: Message) -> None:
+        """Add the error of a reply where the kernel could not send it as an output."""
+        shown = self.outputs[position].finished()
+        if not any(output["output_type"] == "error" for output in shown):
+            self.add(position, _error_output(reply))
+
     def note_check(self, position: int, name: str, said: str) -> None:
         """Show a noted check's error without its being an error of the run."""
         kept = self.outputs[position]

@@ -89,9 +89,12 @@ class Execution:
             self.launch(place)
             (execute or self.execute)()
         except Exception:
-            # Refused after all (the kernel did not come up), or a bug of ours: neither is
-            # told as the notebook's end.
-            place.journal.discard()
+            # Refused after all (the kernel did not come up), or a bug of ours or a caller's:
+            # neither is told as the notebook's end. What cells had put out is not thrown away.
+            if self._cells is None:
+                place.journal.discard()
+            else:
+                place.journal.release()
             raise
         except BaseException as interruption:
             self._cancelled()

@@ -247,6 +247,20 @@ def test_a_killed_runner_leaves_no_process_and_its_outputs_are_recovered(make_no
     assert not running.parent.exists()
 
 
+def test_what_cells_had_put_out_survives_an_error_of_the_caller(make_notebook):
+    path = make_notebook("print('kept')", "print('second')")
+
+    def fails_at_the_second_cell(event):
+        if isinstance(event, CellStarted) and event.number == 2:
+            raise RuntimeError("the log is full")
+
+    with pytest.raises(RuntimeError, match="the log is full"):
+        run_notebook(path, on_event=fails_at_the_second_cell)
+    run_notebook(path)
+    recovered = next((path.parent / "runs" / "notebook").glob("*-killed.ipynb"))
+    assert text_of(code_cells(recovered)[0].outputs) == "kept\n"
+
+
 def test_two_runs_never_write_one_file(make_notebook, tmp_path):
     output = tmp_path / "out.ipynb"
     refused = []

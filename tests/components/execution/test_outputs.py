@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -168,11 +169,16 @@ def test_displays_are_updated_across_cells_and_animations_leave_one_picture(make
     assert text_of(cells[2].outputs) == "499"
 
 
-def test_half_a_surrogate_pair_does_not_spoil_the_notebook(make_notebook):
+def test_half_a_surrogate_pair_and_nan_do_not_spoil_the_notebook(make_notebook):
     result = run_notebook(
         make_notebook(
-            "print('\\ud83d half')\nfrom IPython.display import JSON\n"
-            "display({'application/json': {'x': float('nan')}}, raw=True)"
+            "display({'application/json': {'x': float('nan')}, 'text/plain': 'n'}, raw=True)",
+            "raise ValueError('\\ud83d half')",
         )
     )
-    assert result.status is not RunStatus.SUCCEEDED or code_cells(result.executed_notebook)
+    assert result.status is RunStatus.FAILED
+    stored = result.executed_notebook.read_text("utf-8")
+    json.loads(stored, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    # The kernel cannot send such a message as an output; its reply says what went wrong.
+    error = code_cells(result.executed_notebook)[1].outputs[0]
+    assert (error.output_type, error.ename) == ("error", "UnicodeEncodeError")

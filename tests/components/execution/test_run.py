@@ -394,7 +394,6 @@ def test_output_of_a_thread_goes_to_the_cell_that_started_it(make_notebook):
 
 
 def test_widgets_keep_their_state(make_notebook):
-    pytest.importorskip("ipywidgets")
     result = run_notebook(
         make_notebook(
             "import ipywidgets as w\nout = w.Output()\nwith out:\n    print('inside')\n"
