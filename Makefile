@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/installed-from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench lock clean
+.PHONY: help install demo test lint format bench faults lock clean
 
 help:
 	@sed -n 's/^## /  make /p' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,10 @@ format: install
 ## bench     measure dagbook against papermill, nbclient, dagstermill and a plain script
 bench: install
 	$(BIN)/python tests/benchmarks/bench.py --set-up --write docs/benchmarks.md $(BENCH_ARGS)
+
+## faults    provoke every fault as often as the list of faults says (hours)
+faults: install
+	$(BIN)/python tests/faults/faults.py --write docs/faults.md $(FAULTS_ARGS)
 
 ## lock      resolve requirements.lock anew from pyproject.toml (through uv, installed aside)
 lock: $(BIN)/python
