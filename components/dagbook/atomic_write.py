@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+
+#: What lies under such a name is unfinished. Left by a process that was killed, it is removed by
+#: whoever looks there next; see `dagbook.execution.run_folder`.
+TEMPORARY_SUFFIX = ".tmp"
+TEMPORARY_PATTERN = f".dagbook-*{TEMPORARY_SUFFIX}"
+
+
+def temporary_name() -> str:
+    """A name nobody else has, for what is not finished yet."""
+    return TEMPORARY_PATTERN.replace("*", secrets.token_hex(8))
 
 
 def write_atomically(path: Path, content: str | bytes | Iterable[bytes]) -> None:
@@ -26,10 +38,13 @@ def write_atomically(path: Path, content: str | bytes | Iterable[bytes]) -> None
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     before = target.stat() if target.exists() else None
-    temporary = target.parent / f".dagbook-{secrets.token_hex(8)}.tmp"
+    temporary = target.parent / temporary_name()
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            # Says that somebody is still at it; not every file system has locks.
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for piece in pieces:
                 file.write(piece)
             if before is not None:
@@ -38,7 +53,9 @@ def write_atomically(path: Path, content: str | bytes | Iterable[bytes]) -> None
             os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        # Where even that fails, the first error is the one to tell.
+        with suppress(OSError):
+            temporary.unlink()
         raise
     _flush_folder(target.parent)
 

@@ -125,7 +125,7 @@ class CellRunner:
         if authored is not None:
             self._emit(CellStarted(result.index + 1, len(self._notebook.cells), result))
         self._collector.begin(position)
-        self._journal.event("cell", position, "running", time.time(), None)
+        self._journal.begin_cell(position, self._collector.outputs[position])
         code = cell.source if authored is None else authored.kernel_source
         if not code.strip():
             result.status, result.duration_seconds = CellStatus.COMPLETED, 0.0
@@ -297,9 +297,9 @@ class CellRunner:
             "status": str(result.status),
         }
         error = None if result.error is None else [result.error.name, result.error.message]
-        self._journal.event("cell", position, str(result.status), result.duration_seconds, error)
-        if self._journal.due:
-            self._journal.flush()
+        self._journal.end_cell(
+            position, str(result.status), result.duration_seconds, error, cell.execution_count
+        )
         parameters = self._notebook.parameters_cell
         if result.role != INJECTED:
             self._emit(CellFinished(result.index + 1, len(self._notebook.cells), result))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dagbook.execution.journal import Journal
+from dagbook.execution.large_message import LEFT_OUT
 from dagbook.execution.messages import Message
 from dagbook.execution.outputs import FLOOR_BYTES, CellOutputs, Output, OutputLimits
 from dagbook.execution.result import MetricPoint
@@ -41,55 +42,62 @@ class OutputCollector:
         """Take in one output message of the cell at `position`."""
         kind, content = message["msg_type"], message["content"]
         if kind.startswith("comm"):
-            self._widgets.comm(position, message)
+            # Half a widget is none.
+            if LEFT_OUT not in content:
+                self._widgets.comm(position, message)
         elif kind == "update_display_data":
             if display_id := _display_id(content):
-                self._update(display_id, _rich_output(kind, content))
+                self._update(display_id, _rich_output(kind, content), content.get(LEFT_OUT, 0))
         elif self._widgets.captures(position, message):
             pass
         elif kind == "stream":
-            self._stream(position, content["name"], content["text"])
+            self._stream(position, content["name"], content["text"], content.get(LEFT_OUT, 0))
         elif kind == "clear_output":
             self.outputs[position].clear(bool(content.get("wait")))
             self._journal.clear(position, bool(content.get("wait")))
         elif kind == "error":
-            self.add(position, _error_output(content))
+            self.add(position, _error_output(content), left_out=content.get(LEFT_OUT, 0))
         elif kind in ("display_data", "execute_result"):
             output, display_id = _rich_output(kind, content), _display_id(content)
+            left_out = content.get(LEFT_OUT, 0)
             if display_id:
                 # Showing something again under its name changes what stood there before.
-                self._update(display_id, output)
-            self.add(position, output, display_id)
+                self._update(display_id, output, left_out)
+            self.add(position, output, display_id, left_out)
 
-    def add(self, position: int, output: Output, display_id: str | None = None) -> None:
-        """Add an output that is not a stream."""
+    def add(
+        self, position: int, output: Output, display_id: str | None = None, left_out: int = 0
+    ) -> None:
+        """Add an output that is not a stream, and lacks `left_out` bytes of what it was."""
         outputs = self.outputs[position]
-        outputs.add(output, display_id)
+        outputs.add(output, display_id, left_out)
         if outputs.left_out_bytes:
             self._journal.crowded(position, outputs)
         else:
             self._journal.output(position, output, display_id)
 
-    def _stream(self, position: int, name: str, text: str) -> None:
+    def _stream(self, position: int, name: str, text: str, left_out: int) -> None:
         outputs = self.outputs[position]
-        outputs.add_stream(name, text)
+        outputs.add_stream(name, text, left_out)
         if outputs.left_out_bytes:
             self._journal.crowded(position, outputs)
         else:
             self._journal.stream(position, name, text)
 
-    def _update(self, display_id: str, output: Output) -> None:
-        shown = [outputs for outputs in self.outputs.values() if outputs.shows(display_id)]
-        for outputs in shown:
-            outputs.update_display(display_id, output)
-        if shown:
+    def _update(self, display_id: str, output: Output, left_out: int) -> None:
+        shown = [(at, kept) for at, kept in self.outputs.items() if kept.shows(display_id)]
+        for position, outputs in shown:
+            outputs.update_display(display_id, output, left_out)
+            if outputs.left_out_bytes:
+                self._journal.crowded(position, outputs)
+        if any(not outputs.left_out_bytes for _, outputs in shown):
             self._journal.update(display_id, output)
 
     def show_error(self, position: int, reply: Message) -> None:
         """Add the error of a reply where the kernel could not send it as an output."""
         shown = self.outputs[position].finished()
         if not any(output["output_type"] == "error" for output in shown):
-            self.add(position, _error_output(reply))
+            self.add(position, _error_output(reply), left_out=reply.get(LEFT_OUT, 0))
 
     def note_check(self, position: int, name: str, said: str) -> None:
         """Show a noted check's error without its being an error of the run."""
@@ -117,7 +125,7 @@ class OutputCollector:
             "data": data,
             "metadata": dict(answer.get("metadata", {})) | {RESULT_KEY: {"name": name}},
         }
-        self.add(position, output)
+        self.add(position, output, left_out=reply.get(LEFT_OUT, 0))
 
 
 def result_question(name: str) -> str:

@@ -1,54 +1,113 @@
 """The journal of a running execution: what has happened so far, safe on disk.
 
 A folder beside the notebook to be written, ``.<name>.running``, holds ``journal.jsonl`` and
-what the run reports. Lines are appended as things happen, so a run that is killed with
-everything around it loses at most the last second. The final notebook is written once and
-put in its place by a rename; the folder is then removed. A folder whose owner is gone is
-turned into a notebook by `dagbook.execution.recovery`.
+what the run reports. Lines are appended as things happen: when a cell ends all of it is
+written, and while one runs what it puts out is written every second. So a run that is killed
+with everything around it loses at most the last second of the cell that ran. The final notebook
+is written once and put in its place by a rename; the folder is then removed. A folder whose
+owner is gone is turned into a notebook by `dagbook.execution.recovery`.
+
+A journal that cannot be written, because the disk is full say, does not end the run: what
+happened is in memory too, and a run of hours is worth more than the copy that protects it. It is
+tried again every few seconds, nothing is lost in between, and the result says so.
+
+What a cell shows may change all the time, and a cell may run for hours. When most of what was
+written of it is out of date, the journal is written anew without that: its size follows what is
+kept, not how long it took.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
+from dagbook.execution.journal_rewrite import OUTPUT_EVENTS, rewrite, write_all
 from dagbook.execution.outputs import CellOutputs, Output, output_size
-from dagbook.execution.result import json_safe
+from dagbook.execution.result import ExecutionResult, json_safe
+from dagbook.execution.run_folder import RunFolder
 
 FLUSH_SECONDS = 1.0
 FLUSH_BYTES = 1_000_000
 WRITE_BYTES = 256_000
-_OUTPUT_EVENTS = frozenset({"stream", "output", "clear", "snapshot"})
-LOCK_NAME = "lock"
+#: How soon a journal that could not be written is tried again.
+RETRY_SECONDS = 5.0
+#: How much of a journal may be out of date while a cell runs, and once it has ended. In bytes,
+#: or as that part of all that stood there before, whichever is more.
+STALE_WHILE_RUNNING = (16_000_000, 0.5)
+STALE_AT_END = (2_000_000, 0.25)
 JOURNAL_NAME = "journal.jsonl"
 
 
 class Journal:
-    """Appends events to a running execution's folder; `discard` removes the folder."""
+    """Appends events to a running execution's folder; `discard` removes the folder.
+
+    Attributes:
+        trouble: why it could last not be written; None as long as it always could.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Take the folder for this execution.
 
         Raises:
             FileExistsError: another execution holds it, or left it behind.
+            OSError: it cannot be made.
         """
-        folder.mkdir(mode=0o700, parents=False)
         self.folder = folder
-        self._lock = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._file = os.open(
-            folder / JOURNAL_NAME, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
+        self.trouble: OSError | None = None
+        self._owned = RunFolder.take(folder)
+        try:
+            self._file = os.open(
+                folder / JOURNAL_NAME, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600
+            )
+        except BaseException:
+            self._owned.remove()
+            raise
+        self._written = 0
+        self._is_torn = False
+        self._retry_at = 0.0
         self._pending: list[list[Any]] = []
         self._pending_bytes = 0
-        self._crowded: tuple[int, CellOutputs] | None = None
+        self._crowded: dict[int, CellOutputs] = {}
+        self._cell: tuple[int, CellOutputs] | None = None
+        self._cell_from = self._cell_needs = 0
         self._last_flush = time.monotonic()
+
+    def begin_cell(self, cell: int, outputs: CellOutputs) -> None:
+        """Note that a cell begins: what was before is written, and so is that."""
+        self.event("cell", cell, "running", time.time(), None)
+        self.flush()
+        self._cell = (cell, outputs)
+        self._cell_from, self._cell_needs = self._written, 0
+
+    def end_cell(
+        self, cell: int, status: str, seconds: float | None, error: Any, count: int | None
+    ) -> None:
+        """Note how a cell ended. Nothing that follows can lose it any more."""
+        self.event("cell", cell, status, seconds, error, count)
+        self.flush()
+        self._tidy(STALE_AT_END)
+        self._cell = None
+
+    def end_run(self, result: ExecutionResult, stopped_at: int | None) -> None:
+        """Note how the run ended; what is left is to put its notebook in place."""
+        self.event(
+            "end",
+            {
+                "status": str(result.status),
+                "reason": result.reason,
+                "duration_seconds": result.duration_seconds,
+                "notes": result.notes,
+                "resources": asdict(result.resources),
+                "stopped_at": stopped_at,
+            },
+        )
+        self.flush()
 
     def event(self, *fields: Any) -> None:
         """Note that something happened; it reaches the disk with the next flush."""
@@ -80,7 +139,7 @@ class Journal:
 
     def clear(self, cell: int, wait: bool) -> None:
         """Note that a cell's outputs were cleared; what was pending of them need not be written."""
-        self._pending = [p for p in self._pending if p[0] not in _OUTPUT_EVENTS or p[1] != cell]
+        self._pending = [p for p in self._pending if p[0] not in OUTPUT_EVENTS or p[1] != cell]
         self._pending.append(["clear", cell, wait])
         self._pending_bytes = 0
 
@@ -89,59 +148,119 @@ class Journal:
 
         A cell that prints a gigabyte keeps a megabyte; the journal need not hold the rest.
         """
-        if self._crowded is None:
-            self._pending = [p for p in self._pending if p[0] not in _OUTPUT_EVENTS or p[1] != cell]
+        if cell not in self._crowded:
+            self._pending = [p for p in self._pending if p[0] not in OUTPUT_EVENTS or p[1] != cell]
             self._pending_bytes = 0
-        self._crowded = (cell, outputs)
+            self._crowded[cell] = outputs
 
     @property
     def due(self) -> bool:
         """Whether enough has come together, or enough time passed, to write."""
         if self._pending_bytes >= FLUSH_BYTES:
-            return True
-        waiting = bool(self._pending) or self._crowded is not None
+            return time.monotonic() >= self._retry_at
+        waiting = bool(self._pending or self._crowded)
         return waiting and time.monotonic() - self._last_flush >= FLUSH_SECONDS
 
     def flush(self, *, durable: bool = False) -> None:
-        """Write what is pending; with `durable`, wait until it is on the disk."""
-        if self._crowded is not None:
-            cell, outputs = self._crowded
-            self._pending.append(["snapshot", cell, outputs.finished()])
-            self._crowded = None
-        waiting: list[bytes] = []
-        size = 0
-        for fields in self._pending:
-            waiting.append(_line(fields))
-            size += len(waiting[-1])
-            if size >= WRITE_BYTES:
-                self._write(b"".join(waiting))
-                waiting, size = [], 0
-        self._write(b"".join(waiting))
-        self._pending.clear()
-        self._pending_bytes = 0
+        """Write what is pending; with `durable`, wait until it is on the disk.
+
+        What cannot be written stays pending, and `trouble` says why.
+        """
         self._last_flush = time.monotonic()
-        if durable:
-            os.fsync(self._file)
+        if self._last_flush < self._retry_at and not durable:
+            return
+        self._pending += [_snapshot(*crowded) for crowded in self._crowded.items()]
+        self._crowded.clear()
+        try:
+            self._write_pending()
+            if durable:
+                os.fsync(self._file)
+        except OSError as error:
+            self.trouble = error
+            self._retry_at = self._last_flush + RETRY_SECONDS
+        else:
+            self._tidy(STALE_WHILE_RUNNING)
+
+    def _write_pending(self) -> None:
+        waiting: list[bytes] = []
+        size = done = 0
+        try:
+            for number, fields in enumerate(self._pending, start=1):
+                waiting.append(_line(fields))
+                size += len(waiting[-1])
+                if size >= WRITE_BYTES or number == len(self._pending):
+                    self._write(b"".join(waiting))
+                    waiting, size, done = [], 0, number
+        finally:
+            del self._pending[:done]
+        self._pending_bytes = 0
 
     def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._file, view) :]
+        if self._is_torn:
+            data = b"\n" + data
+        try:
+            write_all(self._file, data)
+        except OSError:
+            self._take_back()
+            raise
+        self._written += len(data)
+        self._is_torn = False
+
+    def _take_back(self) -> None:
+        """Remove the part of a line that a full disk took, so that the next one is whole."""
+        try:
+            os.ftruncate(self._file, self._written)
+        except OSError:
+            self._is_torn = True
+
+    def _tidy(self, allowed: tuple[int, float]) -> None:
+        """Write the journal anew when more than `allowed` of it is out of date."""
+        if self._cell is None or self._pending:
+            return
+        cell, outputs = self._cell
+        stale = self._written - self._cell_from - outputs.size - self._cell_needs
+        if stale <= max(allowed[0], self._cell_from * allowed[1]):
+            return
+        fresh = self.folder / f"{JOURNAL_NAME}.new"
+        last = [_snapshot(cell, outputs)]
+        if outputs.is_clear_pending:
+            last.append(["clear", cell, True])
+        try:
+            file, size = rewrite(
+                self._file, fresh, upto=self._cell_from, without=cell, then=[*map(_line, last)]
+            )
+            fresh.replace(self.folder / JOURNAL_NAME)
+        except OSError:
+            self._cell = None  # it is good as it is, only long: not again for this cell
+            with suppress(OSError):
+                fresh.unlink()
+            return
+        os.close(self._file)
+        self._file, self._written = file, size
+        # What is not the cell's output, or takes more as JSON, is no less needed next time.
+        self._cell_needs = max(0, size - self._cell_from - outputs.size)
 
     def release(self) -> None:
         """Let go of the folder but leave it: what is in it is still to become a notebook."""
-        try:
+        if self._file >= 0:
             self.flush(durable=True)
-        except OSError:
-            pass  # a full disk is the likely reason to be here
-        for descriptor in (self._file, self._lock):
-            os.close(descriptor)
+            self._close()
+            self._owned.release()
 
     def discard(self) -> None:
         """Remove the folder: the notebook that tells the same is in its place."""
-        for descriptor in (self._file, self._lock):
-            os.close(descriptor)
-        rmtree(self.folder, ignore_errors=True)
+        if self._file >= 0:
+            self._close()
+            self._owned.remove()
+
+    def _close(self) -> None:
+        os.close(self._file)
+        self._file = -1
+
+
+def _snapshot(cell: int, outputs: CellOutputs) -> list[Any]:
+    shown = outputs.finished()
+    return ["snapshot", cell, shown, outputs.display_ids(shown)]
 
 
 def _line(fields: list[Any]) -> bytes:
@@ -180,24 +299,3 @@ def read_journal(folder: Path) -> Iterator[list[Any]]:
                 continue
             if isinstance(event, list) and event:
                 yield event
-
-
-def is_abandoned(folder: Path) -> bool:
-    """Whether the execution that owned this folder is gone."""
-    try:
-        lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        # Taken this very moment, or a crash between two system calls: old means a crash.
-        try:
-            return time.time() - folder.stat().st_mtime > 60
-        except FileNotFoundError:
-            return False
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(lock)
-    return True

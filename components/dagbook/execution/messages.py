@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from dagbook.errors import DagbookError
 from dagbook.execution.kernel import Kernel
+from dagbook.execution.large_message import (
+    CONTENT_FRAME,
+    LARGE_BYTES,
+    read_large,
+    receive_frames,
+)
 
 if TYPE_CHECKING:
     from jupyter_client.blocking.client import BlockingKernelClient
@@ -37,8 +43,10 @@ class Conversation:
     and a dead kernel is noticed when it dies.
     """
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, keep_bytes: int = LARGE_BYTES) -> None:
+        """`keep_bytes`: how much of both ends of a text too large to be kept is wanted."""
         self._kernel = kernel
+        self._keep_bytes = keep_bytes
         self._client: BlockingKernelClient | None = None
         # Which cell sent which request: what a thread prints later still finds its cell.
         self._cell_of: dict[str, int] = {}
@@ -64,6 +72,9 @@ class Conversation:
             self._check_starting(deadline, timeout)
             time.sleep(CONNECT_POLL_SECONDS)
         self._client = BlockingKernelClient()
+        # A kernel drops what its reader does not take: 1000 messages, a tenth of a second of
+        # flushed lines. While a caller's listener is slow they wait here instead.
+        self._client.context.setsockopt(zmq.RCVHWM, 0)
         connection: Any = self._kernel.connection
         self._client.load_connection_info(connection)
         self._client.start_channels(stdin=False, hb=False)
@@ -183,13 +194,20 @@ class Conversation:
         """One message without waiting; None when there is none (or none of a kernel's)."""
         import zmq
 
+        session = self.client.session
         try:
-            received: tuple[Any, Message | None] = self.client.session.recv(
-                socket, mode=zmq.NOBLOCK
-            )
+            frames: Any = receive_frames(socket, zmq.NOBLOCK)
+            _, parts = session.feed_identities(frames)
+            if not isinstance(parts[CONTENT_FRAME], memoryview):
+                message: Message = session.deserialize(parts)
+                return message
+            message = session.deserialize(parts, content=False)
+            message["content"] = read_large(parts[CONTENT_FRAME], self._keep_bytes)
+        except zmq.Again:
+            return None
         except ValueError:
             return None  # signed with another key: not from our kernel
-        return received[1]
+        return message
 
     def request_interrupt(self) -> None:
         """Interrupt a kernel that takes a message for it instead of a signal."""

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dagbook.execution.overwritten_text import collapse_overwritten
+
 Output = dict[str, Any]
 
-_OVERWRITTEN_LINE = re.compile(r"[^\n]*\r+(?=[^\n\r])")
-_BACKSPACE = re.compile(r"[^\n]\x08")
 #: Below this a single cell may always put out, however full the notebook is: enough for an error.
 FLOOR_BYTES = 16_384
+#: So many outputs are kept of a cell, however little is in each.
+MOST_OUTPUTS = 10_000
+#: About what the JSON around an output takes.
+FRAME_BYTES = 100
+#: Pieces of a stream are joined as they come to so many, and never to more than so much.
+JOINED_PIECES = 64
+JOINED_BYTES = 8_192
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,20 @@ class CellOutputs:
         self._dropped_bytes = 0
         self._dropped_outputs = 0
         self._displays: dict[str, list[Output]] = {}
+        # By id: which display an output shows, and whether it stands in the head.
+        self._shown: dict[int, tuple[str, bool]] = {}
+        self._last_error: Output | None = None
 
-    def add_stream(self, name: str, text: str) -> None:
-        """Add text of ``stdout`` or ``stderr``."""
+    def add_stream(self, name: str, text: str, left_out: int = 0) -> None:
+        """Add text of ``stdout`` or ``stderr``.
+
+        Args:
+            left_out: how many bytes of its middle `text` lacks; at least `cap` bytes of both its
+                ends are there.
+        """
         self._clear_if_pending()
         room = self.cap // 2 - self._head_size
-        if room > 0 and not self._tail:
+        if room > 0 and not self._tail and len(self._head) < MOST_OUTPUTS // 2:
             first, text = text[:room], text[room:]
             self._head_size += len(first)
             _append_stream(self._head, name, first)
@@ -59,34 +73,61 @@ class CellOutputs:
             self._tail_size += len(text)
             _append_stream(self._tail, name, text)
             self._trim()
+        self._dropped_bytes += left_out
+        self.left_out_bytes += left_out
 
-    def add(self, output: Output, display_id: str | None = None) -> None:
-        """Add an output of any other kind; `display_id` lets later messages change it."""
+    def add(self, output: Output, display_id: str | None = None, left_out: int = 0) -> None:
+        """Add an output of any other kind; `display_id` lets later messages change it.
+
+        Args:
+            left_out: how many bytes of it `output` lacks.
+        """
         self._clear_if_pending()
-        output, size = self._fitted(output)
-        is_first = not self._head and not self._tail
-        if is_first or (not self._tail and self._head_size + size <= self.cap // 2):
+        output, size = self._fitted(output, left_out, self._tail_room)
+        has_room = (
+            not self._tail
+            and self._head_size + size <= self.cap // 2
+            and len(self._head) < MOST_OUTPUTS // 2
+        )
+        in_head = has_room or (not self._head and not self._tail)
+        if display_id:
+            self._displays.setdefault(display_id, []).append(output)
+            self._shown[id(output)] = (display_id, in_head)
+        if output["output_type"] == "error":
+            self._last_error = output
+        if in_head:
             self._head.append(output)
             self._head_size += size
         else:
             self._tail.append(output)
             self._tail_size += size
             self._trim()
-        if display_id:
-            self._displays.setdefault(display_id, []).append(output)
 
     def shows(self, display_id: str) -> bool:
         """Whether something is shown under `display_id` here."""
         return display_id in self._displays
 
-    def update_display(self, display_id: str, output: Output) -> None:
+    def update_display(self, display_id: str, output: Output, left_out: int = 0) -> None:
         """Replace what was displayed under `display_id`, wherever it still stands."""
-        shown = self._displays.get(display_id)
-        if not shown:
-            return
-        output, _ = self._fitted(output)
-        for place in shown:
-            place["data"], place["metadata"] = output["data"], output["metadata"]
+        for place in self._displays.get(display_id, ()):
+            in_head = self._shown[id(place)][1]
+            before = output_size(place)
+            room = self.cap - self._head_size + before if in_head else self._tail_room
+            fitted, size = self._fitted(output, left_out, room)
+            place["data"], place["metadata"] = fitted["data"], fitted["metadata"]
+            if in_head:
+                self._head_size += size - before
+            else:
+                self._tail_size += size - before
+        self._trim()
+
+    def display_ids(self, outputs: list[Output]) -> dict[str, list[int]]:
+        """Under which names which of `outputs`, which are `finished` ones, are shown."""
+        found: dict[str, list[int]] = {}
+        for number, output in enumerate(outputs):
+            if id(output) in self._shown:
+                found.setdefault(self._shown[id(output)][0], []).append(number)
+        return found
 
     def clear(self, wait: bool) -> None:
         """Forget all outputs, now or when the next one comes."""
@@ -95,11 +136,21 @@ class CellOutputs:
         else:
             self._reset()
 
-    def replace(self, outputs: list[Output]) -> None:
-        """Put other outputs in the place of all there are."""
+    def replace(
+        self, outputs: list[Output], displays: Mapping[str, Sequence[int]] | None = None
+    ) -> None:
+        """Put other outputs in the place of all there are.
+
+        Args:
+            displays: under which names which of them are shown, as `display_ids` says.
+        """
         self._reset()
         self._head = outputs
         self._head_size = sum(map(output_size, outputs))
+        for display_id, numbers in (displays or {}).items():
+            self._displays[display_id] = [outputs[number] for number in numbers]
+            for number in numbers:
+                self._shown[id(outputs[number])] = (display_id, True)
 
     def finished(self) -> list[Output]:
         """The outputs as they are stored, with a mark where something is missing."""
@@ -123,8 +174,14 @@ class CellOutputs:
 
     @property
     def size(self) -> int:
-        """Bytes kept at present."""
-        return self._head_size + self._tail_size
+        """About how many bytes what is kept at present takes."""
+        frames = FRAME_BYTES * max(0, len(self._head) + len(self._tail) - 1)
+        return self._head_size + self._tail_size + frames
+
+    @property
+    def is_clear_pending(self) -> bool:
+        """Whether the next output takes the place of all there are."""
+        return self._clear_pending
 
     @property
     def _tail_room(self) -> int:
@@ -137,19 +194,38 @@ class CellOutputs:
             self._reset()
 
     def _trim(self) -> None:
-        excess = self._tail_size - self._tail_room
-        while excess > 0:
+        # The reason a cell failed is never what is left out.
+        error = None
+        while (excess := self._tail_size - self._tail_room) > 0 or self._is_full:
+            if len(self._tail) > 1 and self._tail[0] is self._last_error:
+                error = self._tail.popleft()
             first = self._tail[0]
             if first["output_type"] == "stream":
-                excess -= self._cut_stream(first, excess)
-            elif first["output_type"] == "error" or len(self._tail) == 1:
-                return  # the reason a cell failed is never what is left out
+                self._cut_stream(first, self._tail_size if self._is_full else excess)
+            elif len(self._tail) == 1:
+                break
             else:
-                size = output_size(first)
-                self._drop(size)
+                self._drop(output_size(first))
                 self._dropped_outputs += 1
                 self._tail.popleft()
-                excess -= size
+                self._forget(first)
+            if not self._tail:
+                break
+        if error is not None:
+            self._tail.appendleft(error)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._tail) > MOST_OUTPUTS // 2
+
+    def _forget(self, output: Output) -> None:
+        display_id, _ = self._shown.pop(id(output), ("", False))
+        if display_id:
+            self._displays[display_id] = [
+                shown for shown in self._displays[display_id] if shown is not output
+            ]
+            if not self._displays[display_id]:
+                del self._displays[display_id]
 
     def _cut_stream(self, stream: Output, excess: int) -> int:
         """Take `excess` characters off the front of the tail's first stream, or all of it."""
@@ -172,11 +248,13 @@ class CellOutputs:
         self._dropped_bytes += size
         self.left_out_bytes += size
 
-    def _fitted(self, output: Output) -> tuple[Output, int]:
-        size = output_size(output)
+    def _fitted(self, output: Output, left_out: int, room: int) -> tuple[Output, int]:
+        size = output_size(output) + left_out
         if output["output_type"] == "error":
-            return _trimmed_error(output, max(self.cap // 2, FLOOR_BYTES)), size
-        if size <= self._tail_room:
+            self.left_out_bytes += left_out
+            output = _trimmed_error(output, max(self.cap // 2, FLOOR_BYTES))
+            return output, output_size(output)
+        if size <= room:
             return output, size
         self.left_out_bytes += size
         kinds = ", ".join(sorted(output.get("data", {}))) or output["output_type"]
@@ -197,9 +275,23 @@ def _append_stream(outputs: list[Output] | deque[Output], name: str, text: str) 
         # Pieces, joined once at the end: adding to a string would copy it for every print.
         if "_pieces" not in last:
             last["_pieces"] = deque([last.pop("text")])
-        last["_pieces"].append(text)
+        pieces = last["_pieces"]
+        pieces.append(text)
+        if len(pieces) % JOINED_PIECES == 0:
+            _join_small(pieces)
     elif text:
         outputs.append({"output_type": "stream", "name": name, "_pieces": deque([text])})
+
+
+def _join_small(pieces: deque[str]) -> None:
+    """Join the last pieces when they are small: a text of one letter takes fifty bytes."""
+    small: list[str] = []
+    size = 0
+    while pieces and len(small) < JOINED_PIECES and size + len(pieces[-1]) <= JOINED_BYTES:
+        size += len(pieces[-1])
+        small.append(pieces.pop())
+    if small:
+        pieces.append("".join(reversed(small)))
 
 
 def _append_finished(outputs: list[Output], output: Output) -> None:
@@ -223,17 +315,6 @@ def _text(stream: Output) -> str:
 
 def _left_out(text: str) -> Output:
     return {"output_type": "stream", "name": "stderr", "text": text}
-
-
-def collapse_overwritten(text: str) -> str:
-    """Keep of a progress bar what a terminal would still show: its last state."""
-    if "\x08" in text:
-        before = None
-        while before != text:
-            before, text = text, _BACKSPACE.sub("", text)
-    if "\r" in text:
-        text = _OVERWRITTEN_LINE.sub("", text.replace("\r\n", "\n"))
-    return text
 
 
 def output_size(output: Output) -> int:

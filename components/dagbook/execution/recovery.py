@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from dagbook.atomic_write import write_atomically
+from dagbook.atomic_write import TEMPORARY_SUFFIX, write_atomically
 from dagbook.execution.journal import read_journal
 from dagbook.execution.kernel import SCRATCH_PREFIX
 from dagbook.execution.outputs import CellOutputs
@@ -16,9 +20,12 @@ from dagbook.execution.result import (
     CellStatus,
     CheckResult,
     ExecutionResult,
+    GpuUse,
     MetricPoint,
+    Resources,
     RunStatus,
 )
+from dagbook.execution.run_folder import RUNNING_SUFFIX, RunFolder, sweep
 from dagbook.execution.stored_notebook import complete_document, serialise
 from dagbook.report import REPORTS_FILE_NAME, read_reports
 
@@ -26,27 +33,61 @@ from dagbook.report import REPORTS_FILE_NAME, read_reports
 _NO_CAP = 2**40
 
 
-def recover(folder: Path) -> Path | None:
-    """Write the notebook of the run that left `folder`, then remove the folder.
+def recover_runs(folder: Path) -> list[Path]:
+    """Finish what runs that vanished left in `folder`; returns the notebooks written.
+
+    It may be killed, and called by several at once: what is left stays until its notebook is in
+    place, and the next look does the same. What cannot be written now is left for it too.
+    """
+    written = []
+    for left in sorted(folder.glob(f".*{RUNNING_SUFFIX}")):
+        owned = RunFolder.adopt(left)
+        if owned is None:
+            continue
+        try:
+            path = _recover(owned.path)
+        except OSError:
+            owned.release()
+        except Exception:
+            # One journal nobody can read must not keep a folder from being used.
+            owned.set_aside()
+        else:
+            owned.remove()
+            if path is not None:
+                written.append(path)
+    sweep(folder)
+    return written
+
+
+def recover_below(top: Path) -> list[Path]:
+    """The same for `top` and every folder below it, but those that are hidden."""
+    written = []
+    for folder, names, _ in os.walk(top):
+        if any(name.endswith((RUNNING_SUFFIX, TEMPORARY_SUFFIX)) for name in names):
+            written += recover_runs(Path(folder))
+        names[:] = [name for name in names if not name.startswith(".")]
+    return written
+
+
+def _recover(folder: Path) -> Path | None:
+    """Write the notebook of the run that left `folder`.
 
     Everything that had reached the journal is in it; the cell that was running is marked
     killed, the later ones not run.
 
     Returns:
-        The notebook, or None when the run had not got as far as having one.
+        The notebook; None when the run had not got as far as having one, or had stored it itself.
     """
     replay = _Replay()
     try:
         for event in read_journal(folder):
             replay.take(event)
     except FileNotFoundError:
-        pass  # it vanished before its first line, or another process recovers it right now
-    path = None
-    if replay.document is not None:
-        replay.take_reports(folder / REPORTS_FILE_NAME)
-        path = replay.write()
-    rmtree(folder, ignore_errors=True)
-    return path
+        return None  # it vanished before its first line
+    if replay.document is None or replay.is_stored(folder):
+        return None
+    replay.take_reports(folder / REPORTS_FILE_NAME)
+    return replay.write(folder)
 
 
 class _Replay:
@@ -60,14 +101,19 @@ class _Replay:
         self.running: int | None = None
         self.running_cell = 0
         self.last_time = 0.0
+        self.ended: dict[str, Any] | None = None
 
     def take(self, event: list[Any]) -> None:
+        """Carry out one event. One that makes no sense says nothing, the others still do."""
         kind, *fields = event
         handler = getattr(self, f"_on_{kind}", None)
         if handler is not None:
-            handler(*fields)
+            with suppress(Exception):
+                handler(*fields)
 
-    def _on_start(self, started_at: float, target: str, size: str, notebook: str | None) -> None:
+    def _on_start(
+        self, started_at: float, target: str, size: str, notebook: str | None, *_: Any
+    ) -> None:
         self.result.started_at = self.last_time = started_at
         self.result.size = size
         self.result.notebook = None if notebook is None else Path(notebook)
@@ -84,7 +130,9 @@ class _Replay:
         self.result.parameters = parameters
         self.result.cells = [CellResult(index, cell_id, role) for index, cell_id, role in cells]
 
-    def _on_cell(self, position: int, status: str, time: float | None, error: Any) -> None:
+    def _on_cell(
+        self, position: int, status: str, time: float | None, error: Any, count: int | None = None
+    ) -> None:
         assert self.document is not None
         cell_id = self.document["cells"][position].get("id", "")
         # The injected cell has no result of its own.
@@ -96,6 +144,8 @@ class _Replay:
             self.outputs[position] = CellOutputs(_NO_CAP)
             return
         self.running = None
+        self.last_time += time or 0.0
+        self.document["cells"][position]["execution_count"] = count
         cell.status = CellStatus(status)
         cell.duration_seconds = time
         cell.error = None if error is None else CellError(*error)
@@ -113,8 +163,16 @@ class _Replay:
     def _on_clear(self, position: int, wait: bool) -> None:
         self.outputs[position].clear(wait)
 
-    def _on_snapshot(self, position: int, outputs: list[dict[str, Any]]) -> None:
-        self.outputs[position].replace(outputs)
+    def _on_snapshot(
+        self,
+        position: int,
+        outputs: list[dict[str, Any]],
+        displays: dict[str, list[int]] | None = None,
+    ) -> None:
+        self.outputs[position].replace(outputs, displays or {})
+
+    def _on_end(self, told: dict[str, Any]) -> None:
+        self.ended = told
 
     def _on_check(self, name: str, passed: bool, blocking: bool, message: str) -> None:
         self.result.checks.append(CheckResult(name, passed, blocking, message))
@@ -137,14 +195,57 @@ class _Replay:
                 if (report.name, report.step, report.timestamp) not in known
             ]
 
-    def write(self) -> Path:
+    def is_stored(self, folder: Path) -> bool:
+        """Whether the run had put its notebook in place, and only not cleared up after it."""
+        if "{state}" in self.target:
+            # No other run ever had that name.
+            return any(folder.parent.glob(f"{_stem(folder)}-*.ipynb"))
+        try:
+            stored = json.loads(self._notebook(folder).read_bytes())
+            told: Any = stored["metadata"]["dagbook"]["started_at"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return bool(told == self.result.started_at)
+
+    def write(self, folder: Path) -> Path:
+        """Write the notebook beside the journal's folder, wherever that is now."""
         assert self.document is not None
+        result = self.result
         at = "" if self.running is None else f" in cell {self.running_cell + 1}"
-        self.result.reason = f"the runner vanished{at}: killed, or its machine stopped"
-        self.result.duration_seconds = max(0.0, self.last_time - self.result.started_at)
-        complete_document(
-            self.document, self.outputs, self.result, stopped_at=self.running, size=None
-        )
-        path = Path(self.target.replace("{state}", str(self.result.status)))
+        result.reason = f"the runner vanished{at}: killed, or its machine stopped"
+        result.duration_seconds = max(0.0, self.last_time - result.started_at)
+        stopped_at = self.running
+        if self.ended is not None:
+            stopped_at = self._take_end(self.ended)
+        complete_document(self.document, self.outputs, result, stopped_at=stopped_at, size=None)
+        path = self._notebook(folder)
         write_atomically(path, serialise(self.document))
         return path
+
+    def _take_end(self, told: dict[str, Any]) -> int | None:
+        """Take over how the run had ended, when only its notebook was still to be stored."""
+        result = self.result
+        result.status, result.reason = RunStatus(told["status"]), told["reason"]
+        if result.status is RunStatus.SUCCEEDED:
+            # Nobody was told that it succeeded, so it did not.
+            result.status = RunStatus.KILLED
+            result.reason = (
+                "every cell ended, but the notebook could not be stored: the runner was killed, "
+                "its machine stopped, or its disk was full"
+            )
+        result.duration_seconds = told["duration_seconds"]
+        result.notes = told["notes"]
+        known = {field.name for field in fields(Resources)}
+        used = {name: value for name, value in told["resources"].items() if name in known}
+        used["gpu"] = GpuUse(**used["gpu"]) if used.get("gpu") else None
+        result.resources = Resources(**used)
+        stopped_at: int | None = told["stopped_at"]
+        return stopped_at
+
+    def _notebook(self, folder: Path) -> Path:
+        state = f"-{self.result.status}" if "{state}" in self.target else ""
+        return folder.parent / f"{_stem(folder)}{state}.ipynb"
+
+
+def _stem(folder: Path) -> str:
+    return folder.name.removeprefix(".").removesuffix(RUNNING_SUFFIX)

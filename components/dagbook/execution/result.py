@@ -135,6 +135,14 @@ class ExecutionResult:
         """Whether everything that had to run ran and no blocking check failed."""
         return self.status is RunStatus.SUCCEEDED
 
+    def tell_unstored(self, reason: str) -> None:
+        """Say that the notebook could not be stored: a run that succeeded then did not."""
+        self.executed_notebook = None
+        if self.succeeded:
+            self.status, self.reason = RunStatus.FAILED, reason
+        else:
+            self.notes.append(reason)
+
     @property
     def failed_cell(self) -> CellResult | None:
         """The cell that ended the run, if one did."""

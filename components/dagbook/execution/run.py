@@ -19,7 +19,7 @@ from dagbook.execution.journal import to_json
 from dagbook.execution.kernel import Kernel
 from dagbook.execution.messages import Conversation
 from dagbook.execution.page import preload_page_writer, write_page
-from dagbook.execution.place import Place, take_place
+from dagbook.execution.place import Place, take_place, unwritable
 from dagbook.execution.plan import Plan, RunOptions, make_plan
 from dagbook.execution.resources import ResourceSampler
 from dagbook.execution.result import CellResult, CellStatus, ExecutionResult, Resources, RunStatus
@@ -108,15 +108,27 @@ class Execution:
     def prepare(self) -> Place:
         """Take the place of the result, and write there what the notebook is told."""
         plan = self.plan
-        place = take_place(plan.output, plan.output_folder, self.started_at)
+        place = take_place(
+            plan.output,
+            plan.output_folder,
+            self.started_at,
+            needs=sum(len(cell.source) for cell in plan.notebook.cells),
+        )
         context = {
             "notebook": plan.notebook_name,
             "parameters": dict(plan.parameters),
             **plan.context,
         }
-        (place.journal.folder / CONTEXT_FILE_NAME).write_bytes(to_json(context))
         size = "" if plan.size is None else plan.size.name
         place.journal.event("start", self.started_at, place.pattern, size, plan.notebook_name)
+        place.journal.flush()
+        try:
+            (place.journal.folder / CONTEXT_FILE_NAME).write_bytes(to_json(context))
+            if place.journal.trouble is not None:
+                raise place.journal.trouble
+        except OSError as error:
+            place.journal.discard()
+            raise unwritable(place.folder, error) from None
         self._place = place
         return place
 
@@ -137,6 +149,7 @@ class Execution:
         )
         # Whoever finds a vanished run's journal removes its sockets too.
         place.journal.event("sockets", str(self._kernel.scratch))
+        place.journal.flush()
         self._sampler = ResourceSampler(
             self._kernel.guardian_pid,
             limit_bytes=None if plan.size is None else plan.size.memory_bytes,
@@ -192,7 +205,7 @@ class Execution:
         cells = [[cell.index, cell.id, cell.role] for cell in self._results.values()]
         journal.event("document", self._document, dict(plan.parameters), cells)
         journal.flush()
-        conversation = Conversation(self._kernel)
+        conversation = Conversation(self._kernel, keep_bytes=plan.output_limits.per_cell)
         try:
             info = conversation.connect(plan.start_seconds)
             document.metadata["language_info"] = info["content"].get("language_info", {})
@@ -234,22 +247,34 @@ class Execution:
         """Write the notebook, put it in its place, and say how it ended."""
         self._close()
         result = self.result()
-        result.executed_notebook = place.notebook(result.status)
-        complete_document(
-            self._document,
-            {} if self._collector is None else self._collector.outputs,
-            result,
-            stopped_at=None if self._cells is None else self._cells.stopped_at,
-            size=self.plan.size,
-        )
+        if (trouble := place.journal.trouble) is not None:
+            result.notes.append(
+                f"{place.journal.folder}: could not be written for some time "
+                f"({trouble.strerror}): what came out then was kept in memory only"
+            )
+        stopped_at = None if self._cells is None else self._cells.stopped_at
         try:
+            place.journal.end_run(result, stopped_at)
+            result.executed_notebook = place.notebook(result.status)
+            complete_document(
+                self._document,
+                {} if self._collector is None else self._collector.outputs,
+                result,
+                stopped_at=stopped_at,
+                size=self.plan.size,
+            )
             write_notebook(result.executed_notebook, self._document, journal=place.journal.folder)
-        except DagbookError:
+            if self.plan.html:
+                write_page(result, self._document)
+        except DagbookError as unstored:
+            result.tell_unstored(str(unstored))
+            place.journal.end_run(result, stopped_at)
+            place.journal.release()
+        except BaseException:
             place.journal.release()
             raise
-        if self.plan.html:
-            write_page(result, self._document)
-        place.journal.discard()
+        else:
+            place.journal.discard()
         return result
 
     def result(self) -> ExecutionResult:

@@ -7,7 +7,9 @@ LONGEST_LINE = 300
 
 
 def in_bytes(count: int) -> str:
-    """``300 MiB``, ``4 GiB``, ``1.2 GiB``."""
+    """``20 KiB``, ``300 MiB``, ``4 GiB``, ``1.2 GiB``."""
+    if 0 < count < MEBIBYTE:
+        return f"{count / 1024:.0f} KiB"
     mebibytes = count / MEBIBYTE
     if mebibytes < 1024:
         return f"{mebibytes:.0f} MiB"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from tests.components.execution.conftest import code_cells, text_of
 
 from dagbook.execution import run_notebook
-from dagbook.execution.journal import Journal, is_abandoned, read_journal
+from dagbook.execution.journal import Journal, read_journal
 from dagbook.execution.outputs import CellOutputs
-from dagbook.execution.place import recover_runs
-from dagbook.execution.recovery import recover
+from dagbook.execution.recovery import recover_runs
+from dagbook.execution.run_folder import RunFolder
 
 
 def test_consecutive_pieces_of_a_stream_become_one_line(tmp_path):
@@ -38,7 +38,7 @@ def test_a_cell_over_its_cap_is_written_as_what_is_kept_of_it(tmp_path):
         else:
             journal.stream(0, "stdout", "x" * 100)
     journal.flush()
-    [[kind, cell, kept]] = [*read_journal(journal.folder)]
+    [[kind, cell, kept, _]] = [*read_journal(journal.folder)]
     assert (kind, cell) == ("snapshot", 0)
     assert sum(len(o["text"]) for o in kept) < 1200
 
@@ -54,9 +54,9 @@ def test_a_last_line_cut_short_is_not_an_event(tmp_path):
 
 def test_a_live_run_is_not_taken_for_abandoned(tmp_path):
     journal = Journal(tmp_path / ".a.running")
-    assert not is_abandoned(journal.folder)
+    assert RunFolder.adopt(journal.folder) is None
     journal.release()
-    assert is_abandoned(journal.folder)
+    assert RunFolder.adopt(journal.folder) is not None
 
 
 def test_the_journal_of_a_run_holds_all_the_notebook_needs(make_notebook, monkeypatch):
@@ -76,12 +76,16 @@ def test_the_journal_of_a_run_holds_all_the_notebook_needs(make_notebook, monkey
         ),
         {"n": 3},
     )
-    recovered = recover(kept[0])
-    assert recovered.name.endswith("-killed.ipynb")
-    there, here = code_cells(recovered), code_cells(result.executed_notebook)
+    here = code_cells(result.executed_notebook)
+    result.executed_notebook.unlink()
+    [recovered] = recover_runs(kept[0].parent)
+    # How it had ended stood in the journal too: only the notebook was still to be stored.
+    assert recovered.name.endswith("-failed.ipynb")
+    there = code_cells(recovered)
     for left, right in zip(there, here, strict=True):
         assert left.outputs == right.outputs
         assert left.source == right.source
+        assert left.execution_count == right.execution_count
         assert left.metadata.get("dagbook") == right.metadata.get("dagbook")
     assert text_of(there[2].outputs) == "'b'out\n3"
     assert not kept[0].exists()

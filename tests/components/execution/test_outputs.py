@@ -9,7 +9,8 @@ import pytest
 from tests.components.execution.conftest import code_cells, text_of
 
 from dagbook.execution import OutputLimits, RunStatus, run_notebook
-from dagbook.execution.outputs import CellOutputs, collapse_overwritten
+from dagbook.execution.outputs import MOST_OUTPUTS, CellOutputs
+from dagbook.execution.overwritten_text import collapse_overwritten
 
 
 def display(text: str) -> dict:
@@ -123,10 +124,75 @@ def test_an_updated_display_changes_where_it_stands():
         ("ab\x08c", "ac"),
         ("kept\nold\rnew", "kept\nnew"),
         ("bar 5/5\r", "bar 5/5\r"),
+        ("1\r2\r\r3\r\n", "3\n"),
+        ("abc\x08\x08\x08\x08d", "d"),
+        ("kept\n\x08\x08", "kept\n"),
     ],
 )
 def test_a_progress_bar_keeps_what_a_terminal_would_show(text, shown):
     assert collapse_overwritten(text) == shown
+
+
+def test_a_megabyte_without_the_end_of_a_line_is_looked_over_once():
+    assert collapse_overwritten("a\r" + "x" * 1_000_000) == "x" * 1_000_000
+    assert collapse_overwritten("x" * 500_000 + "\x08" * 400_000) == "x" * 100_000
+
+
+def test_a_cell_keeps_only_so_many_outputs_however_little_is_in_each():
+    outputs = CellOutputs(1_000_000)
+    for number in range(30_000):
+        outputs.add(display(str(number)), display_id=f"d{number}")
+        outputs.add_stream(("stdout", "stderr")[number % 2], "x")
+    finished = outputs.finished()
+    assert len(finished) <= MOST_OUTPUTS + 1
+    assert finished[0] == display("0")
+    assert finished[-2:-1] == [display("29999")]
+    # What is forgotten is forgotten altogether.
+    assert sum(outputs.shows(f"d{number}") for number in range(30_000)) <= MOST_OUTPUTS
+
+
+def test_after_a_shown_error_output_is_capped_as_before_it():
+    outputs = CellOutputs(1000)
+    outputs.add_stream("stdout", "x" * 5000)
+    errors = [
+        {"output_type": "error", "ename": "E", "evalue": str(n), "traceback": ["t" * 90]}
+        for n in range(100)
+    ]
+    for error in errors:
+        outputs.add(error)
+        outputs.add_stream("stdout", "y" * 5000)
+    assert errors[-1] in outputs.finished()
+    assert outputs.size < 3000
+
+
+def test_updates_of_a_display_keep_within_the_cap():
+    outputs = CellOutputs(1000)
+    for number in range(5):
+        outputs.add(display("small"), display_id=f"d{number}")
+    for number in range(5):
+        outputs.update_display(f"d{number}", display(str(number) * 900))
+    assert outputs.size < 2500
+    assert any("dagbook left out" in o["data"]["text/plain"] for o in outputs.finished())
+
+
+def test_what_a_large_message_lacks_is_counted_where_it_is_missing():
+    outputs = CellOutputs(1000)
+    outputs.add_stream("stdout", "a" * 1000 + "z" * 1000, left_out=198_000)
+    [shown] = [o["text"] for o in outputs.finished() if o["name"] == "stderr"]
+    assert "left out 199,000 bytes" in shown
+    outputs = CellOutputs(1000)
+    outputs.add(display("a" * 100), left_out=5000)
+    assert "left out an output of 5,100 bytes" in outputs.finished()[0]["data"]["text/plain"]
+
+
+def test_outputs_put_back_from_a_snapshot_are_still_updated():
+    outputs = CellOutputs(1000)
+    outputs.add(display("0 %"), display_id="bar")
+    shown = outputs.finished()
+    copy = CellOutputs(1000)
+    copy.replace(shown, outputs.display_ids(shown))
+    copy.update_display("bar", display("100 %"))
+    assert copy.finished() == [display("100 %")]
 
 
 def test_a_cell_that_prints_a_lot_keeps_a_little_and_the_run_goes_on(make_notebook):
