@@ -58,10 +58,19 @@ def _other_uid_absence() -> str | None:
     return None if os.geteuid() == 0 else "only root may start a process as another user"
 
 
+def _mount_absence() -> str | None:
+    if os.geteuid() != 0:
+        return "only root may mount"
+    tried = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    done = subprocess.run(tried, capture_output=True, text=True)
+    return (done.stderr.strip() or "mount failed") if done.returncode else None
+
+
 NEEDS = {
     "r": Need(_r_absence, "apt install r-base-core r-cran-irkernel"),
     "nvidia": Need(_nvidia_absence, "a machine with an NVIDIA GPU and its driver"),
     "other-uid": Need(_other_uid_absence, "run the tests as root"),
+    "mount": Need(_mount_absence, "run the tests as root, where mounting is allowed"),
 }
 
 

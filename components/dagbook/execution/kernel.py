@@ -49,8 +49,12 @@ class Kernel:
         self.pid: int | None = None
         self._status_text = b""
         connection_file = self.scratch / "connection.json"
-        connection_file.touch(mode=0o600)
-        connection_file.write_text(json.dumps(self.connection), "utf-8")
+        try:
+            connection_file.touch(mode=0o600)
+            connection_file.write_text(json.dumps(self.connection), "utf-8")
+        except OSError as error:
+            rmtree(self.scratch, ignore_errors=True)
+            raise _no_temporary_folder(error) from None
         control_read, self._control = os.pipe()
         self.status, status_write = os.pipe()
         output_read, output_write = os.pipe()
@@ -199,11 +203,22 @@ class Kernel:
 
 
 def _socket_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
-    if len(os.fsencode(folder)) > SOCKET_FOLDER_LIMIT:
-        folder.rmdir()
-        folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir="/tmp"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
+        if len(os.fsencode(folder)) > SOCKET_FOLDER_LIMIT:
+            folder.rmdir()
+            folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir="/tmp"))
+    except OSError as error:
+        raise _no_temporary_folder(error) from None
     return folder
+
+
+def _no_temporary_folder(error: OSError) -> DagbookError:
+    where = error.filename or "the folder for temporary files"
+    return DagbookError(
+        f"{where}: the kernel's sockets cannot be made there ({error.strerror}). Free some space "
+        "there, or name another folder in the environment variable TMPDIR."
+    )
 
 
 def _connection(folder: Path, spec: KernelSpec) -> dict[str, Any]:
