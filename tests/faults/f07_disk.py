@@ -211,9 +211,9 @@ def failing_to_the_end(trial: Trial) -> Outcome:
     with failing_disk(trial.folder / "disk", 16_000_000) as (disk, errors):
         output = disk / "out.ipynb"
         last_good(output)
-        # Whatever a disk has in memory only when it fails is lost; this one writes every second.
+        # What the system has in memory only when a disk fails is lost: the last seconds.
         subprocess.run(["sync", "--file-system", disk], check=True)
-        break_it = f"import time\ntime.sleep(2.5)\nopen({str(errors)!r}, 'w').write('1')"
+        break_it = f"import time\ntime.sleep(9)\nopen({str(errors)!r}, 'w').write('1')"
         cells = ("print('before')", break_it, "print('after')")
         told = run(write_notebook(trial.folder / "n.ipynb", *cells), output)
         problems = [
