@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dagbook.cli.progress_bar import ProgressBar
 from dagbook.errors import DagbookError
-from dagbook.execution import ExecutionResult, RunStatus, run_notebook
+from dagbook.execution import Cause, ExecutionResult, RunStatus, run_notebook
 from dagbook.execution.result import CheckResult
 from dagbook.execution.words import in_bytes, in_time
 from dagbook.policy import BUILT_IN_SIZES, DEFAULT_SIZE
@@ -72,7 +72,9 @@ def run(args: argparse.Namespace) -> int:
     except DagbookError as error:
         if not args.json:
             raise
-        result = ExecutionResult(RunStatus.REFUSED, reason=str(error), size=args.size)
+        result = ExecutionResult(
+            RunStatus.REFUSED, reason=str(error), size=args.size, cause=Cause.REFUSED
+        )
     finally:
         if progress is not None:
             progress.close()

@@ -9,6 +9,7 @@ from dagbook.execution.events import (
 )
 from dagbook.execution.outputs import OutputLimits
 from dagbook.execution.result import (
+    Cause,
     CellError,
     CellResult,
     CellStatus,
@@ -22,6 +23,7 @@ from dagbook.execution.result import (
 from dagbook.execution.run import run_notebook
 
 __all__ = [
+    "Cause",
     "CellError",
     "CellFinished",
     "CellResult",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from dagbook.execution.metrics import (
     truth_of,
 )
 from dagbook.execution.result import (
+    Cause,
     CellError,
     CellResult,
     CellStatus,
@@ -49,6 +50,7 @@ class Verdict:
 
     status: RunStatus
     reason: str
+    cause: Cause = Cause.NONE
 
 
 class CellRunner:
@@ -67,6 +69,7 @@ class CellRunner:
         reports: Path,
         emit: EventListener,
         results: dict[str, CellResult],
+        over_size: Callable[[], str | None],
     ) -> None:
         self.metrics: list[MetricPoint] = []
         self.checks: list[CheckResult] = []
@@ -83,6 +86,7 @@ class CellRunner:
         self._reports_read = 0
         self._emit = emit
         self._results = results
+        self._over_size = over_size
         self._authored = {cell.id: cell for cell in notebook.cells}
         self._cell_metrics: list[MetricPoint] = []
         self._kill_at: float | None = None
@@ -152,15 +156,23 @@ class CellRunner:
             result.duration_seconds = round(time.monotonic() - started, 6)
             self._clock.stop_cell()
         cell.execution_count = reply.get("execution_count")
+        # A child the system ended for want of memory, which the cell may take for an error of
+        # its own or not notice at all.
+        if (reason := self._over_size()) is not None:
+            self.memory_exceeded(reason)
         if self.verdict is not None:
             result.status = _CELL_STATUS[self.verdict.status]
             return False
-        goes_on = self._judge(position, cell, authored, result, reply)
-        if result.status is CellStatus.COMPLETED:
-            if names:
-                self._take_metrics(names, reply)
-            for name in results:
-                self._collector.show_result(position, name, reply)
+        try:
+            goes_on = self._judge(position, cell, authored, result, reply)
+            if result.status is CellStatus.COMPLETED:
+                if names:
+                    self._take_metrics(names, reply)
+                for name in results:
+                    self._collector.show_result(position, name, reply)
+        except KernelDiedError as died:  # when asked about the cell
+            self._kernel_ended(result, died)
+            return False
         return goes_on
 
     @property
@@ -194,16 +206,16 @@ class CellRunner:
         self._collector.show_error(position, reply)
         number = result.index + 1
         if check is None or not self._is_assertion(name):
-            self._stop(RunStatus.FAILED, f"{in_one_line(name, message)} in cell {number}")
+            reason = f"{in_one_line(name, message)} in cell {number}"
+            self._stop(RunStatus.FAILED, reason, Cause.ERROR)
             return False
         said = message.strip() or _only_assertion(authored)
         self._note_check(CheckResult(str(check.name), False, not check.warn, said))
         if check.warn:
             self._collector.note_check(position, str(check.name), said)
             return True
-        self._stop(
-            RunStatus.FAILED, in_one_line(f"check {check.name} failed in cell {number}", said)
-        )
+        reason = in_one_line(f"check {check.name} failed in cell {number}", said)
+        self._stop(RunStatus.FAILED, reason, Cause.CHECK)
         return False
 
     def _is_assertion(self, name: str) -> bool:
@@ -256,7 +268,7 @@ class CellRunner:
             if time.monotonic() >= self._kill_at:
                 self._kernel.kill()
         elif (reason := self._clock.over()) is not None:
-            self._stop(RunStatus.TIMED_OUT, reason)
+            self._stop(RunStatus.TIMED_OUT, reason, Cause.TIME)
             self._kill_at = self._clock.kill_at()
             self._interrupt()
 
@@ -268,20 +280,22 @@ class CellRunner:
 
     def memory_exceeded(self, reason: str) -> None:
         """End the kernel: it holds more memory than its size. Called from another thread."""
-        self._stop(RunStatus.KILLED, reason)
+        self._stop(RunStatus.KILLED, reason, Cause.MEMORY)
         self._kernel.kill()
 
-    def _stop(self, status: RunStatus, reason: str) -> None:
+    def _stop(self, status: RunStatus, reason: str, cause: Cause) -> None:
         if self.verdict is None:
-            self.verdict = Verdict(status, reason)
+            self.verdict = Verdict(status, reason, cause)
 
     def _kernel_ended(self, result: CellResult, died: KernelDiedError) -> None:
+        if (reason := self._over_size()) is not None:
+            self._stop(RunStatus.KILLED, reason, Cause.MEMORY)
         how = (
             f"kernel killed (signal {-died.exit_code})"
             if died.exit_code < 0
             else f"kernel ended by itself (exit code {died.exit_code})"
         )
-        self._stop(RunStatus.KILLED, f"{how} in cell {result.index + 1}")
+        self._stop(RunStatus.KILLED, f"{how} in cell {result.index + 1}", Cause.KERNEL)
         assert self.verdict is not None
         result.status = _CELL_STATUS[self.verdict.status]
 

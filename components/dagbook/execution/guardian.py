@@ -1,24 +1,34 @@
 """Stands between the runner and a kernel, and ends every descendant whatever happens.
 
-Runs as a process of its own (`python -I -S guardian.py …`), so it imports only the standard
-library and nothing of dagbook. The runner holds the write end of the control pipe; when that
-closes, because the runner finished, crashed or was killed, the guardian kills the kernel and
-everything it ever started. It is a subreaper, so even a daemon that forked twice into a
-session of its own comes back to it.
+Runs as a process of its own (`python -I -S guardian.py SETTINGS COMMAND…`), so it imports only
+the standard library and nothing of dagbook. The runner holds the write end of the control pipe;
+when that closes, because the runner finished, crashed or was killed, the guardian kills the
+kernel and everything it ever started.
+
+Where it may, it starts the kernel in a PID namespace whose first process, the init, does nothing
+but reap: when the init dies, Linux kills everything in the namespace, and the init dies with the
+guardian. Everywhere else it is a subreaper, so even a daemon that forked twice into a session of
+its own comes back to it.
+
+SETTINGS is one JSON object: ``control`` and ``status``, the descriptors of the pipes; ``scratch``,
+a folder to remove when the runner is gone; ``cpus`` to pin the kernel to; ``namespace``, whether
+to try one; ``groups``, the control groups the kernel is to be in, by controller; ``counters``,
+files in them whose last content the runner wants.
 
 Control pipe, one line each: ``int`` and ``term`` signal the kernel's process group, ``kill``
-kills everything. Status pipe, one line each: ``pid N`` once the kernel runs, then
-``exit CODE`` (negative: the signal that killed it), then ``usage CPU_SECONDS PEAK_BYTES``
-over all descendants, after which it closes.
+kills everything. Status pipe, one line each: ``pid N`` once the kernel runs, ``held MEANS…``,
+what holds it, then, at the end, ``counter NUMBER CONTENT`` for each file, ``exit CODE``
+(negative: the signal that killed it) and ``usage CPU_SECONDS PEAK_BYTES`` over all descendants,
+after which it closes.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import resource
 import select
-import shutil
 import signal
 import sys
 import time
@@ -26,33 +36,33 @@ import time
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NAME = 15
+CLONE_NEWNS = 0x00020000
+CLONE_NEWPID = 0x20000000
+MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
+MS_REC_SLAVE = 0x4000 | 0x80000
+NAMESPACE = "namespace"
 # How long unkillable processes (another uid, stuck in the kernel) may hold us up.
 GIVE_UP_SECONDS = 5.0
-
-
-def main(arguments: list[str]) -> int:
-    """Start the command in `arguments`, watch it and the runner, leave nothing behind."""
-    control, status, cpus, scratch, *command = arguments
-    guardian = Guardian(int(control), int(status), scratch)
-    guardian.start(command, [int(cpu) for cpu in cpus.split(",") if cpu])
-    return guardian.watch()
 
 
 class Guardian:
     """One kernel's guardian; see the module's docstring for what it reads and writes."""
 
-    def __init__(self, control: int, status: int, scratch: str) -> None:
-        self.control = control
-        self.status = status
-        self.scratch = scratch
+    def __init__(self, settings: dict[str, object], command: list[str]) -> None:
+        self.settings = settings
+        self.command = command
+        self.control = int(str(settings["control"]))
+        self.status = int(str(settings["status"]))
+        self.groups: dict[str, str] = dict(settings["groups"])  # type: ignore[call-overload]
         self.kernel = 0
+        self.init = 0
         self.exit_code: int | None = None
         self.runner = os.getppid()
         self.libc = ctypes.CDLL(None, use_errno=True)
-        for inherited in (control, status):
+        for inherited in (self.control, self.status):
             os.set_inheritable(inherited, False)
 
-    def start(self, command: list[str], cpus: list[int]) -> None:
+    def start(self) -> None:
         """Start the kernel in a session of its own, dying with us if we are killed."""
         self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self.libc.prctl(PR_SET_NAME, b"dagbook-guard", 0, 0, 0)
@@ -66,19 +76,86 @@ class Guardian:
         self.terminated = False
         signal.signal(signal.SIGTERM, self._on_terminate)
 
-        self.kernel = os.fork()
-        if self.kernel == 0:
-            self._become_kernel(command, cpus)
+        held = self._start_in_namespace() if self.settings["namespace"] else None
+        if held is None:
+            held = self._start_kernel(in_namespace=False)
         # Our own copies would keep the kernel's output pipe open after its end.
-        null = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(null, stream)
+        _leave_standard_streams()
         self._tell(f"pid {self.kernel}")
+        self._tell(f"held {held}")
 
     def _on_terminate(self, *_: object) -> None:
         self.terminated = True
 
-    def _become_kernel(self, command: list[str], cpus: list[int]) -> None:
+    def _start_in_namespace(self) -> str | None:
+        """Start init and kernel in a PID namespace; None where that is not allowed."""
+        ours = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if self.libc.unshare(CLONE_NEWPID) != 0:
+                return None
+            try:
+                self._start_init()
+                held = self._start_kernel(in_namespace=True)
+                if NAMESPACE in held.split():
+                    return held
+                # It could not have a /proc that shows its own numbers: it would be lost.
+                self._kill_all()
+                self.init, self.exit_code = 0, None
+                return None
+            finally:
+                if self.libc.setns(ours, CLONE_NEWPID) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+        finally:
+            os.close(ours)
+
+    def _start_init(self) -> None:
+        ready_read, ready_write = os.pipe()
+        self.init = os.fork()
+        if self.init == 0:
+            self._become_init(ready_write)
+        os.close(ready_write)
+        os.read(ready_read, 1)  # from now on it is sure to die with us
+        os.close(ready_read)
+
+    def _become_init(self, ready: int) -> None:
+        """The first process of the namespace: orphans become its children, it reaps them."""
+        try:
+            self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            self.libc.prctl(PR_SET_NAME, b"dagbook-init", 0, 0, 0)
+            signal.set_wakeup_fd(-1)
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            os.setsid()
+            os.dup2(ready, 3)
+            # The runner takes the end of the status pipe for the guardian's.
+            os.closerange(4, 1024)
+            _leave_standard_streams()
+            os.write(3, b"+")
+            os.close(3)
+            while True:
+                signal.sigwait({signal.SIGCHLD})
+                try:
+                    while os.waitpid(-1, os.WNOHANG)[0]:
+                        pass
+                except ChildProcessError:
+                    pass
+        finally:
+            os._exit(0)
+
+    def _start_kernel(self, *, in_namespace: bool) -> str:
+        """Fork the kernel; returns the means that hold it, as it found when it took them."""
+        held_read, held_write = os.pipe()
+        self.kernel = os.fork()
+        if self.kernel == 0:
+            os.close(held_read)
+            self._become_kernel(held_write, in_namespace=in_namespace)
+        os.close(held_write)
+        held = b""
+        while data := os.read(held_read, 1024):
+            held += data
+        os.close(held_read)
+        return held.decode()
+
+    def _become_kernel(self, told: int, *, in_namespace: bool) -> None:
         try:
             os.setsid()
             self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -88,22 +165,41 @@ class Guardian:
                 signal.SIGTERM, signal.SIGCHLD,
             ):  # fmt: skip
                 signal.signal(restored, signal.SIG_DFL)
+            held = [name for name, folder in self.groups.items() if _join(folder)]
+            if in_namespace:
+                if not self._mount_proc():
+                    return
+                held.append(NAMESPACE)
+            cpus = self.settings["cpus"]
             if cpus:
                 try:
-                    os.sched_setaffinity(0, cpus)
+                    os.sched_setaffinity(0, cpus)  # type: ignore[arg-type]
+                    held.append("affinity")
                 except OSError:
                     pass
             try:
                 # If the machine runs out of memory, the kernel goes before its runner.
-                with open("/proc/self/oom_score_adj", "w") as adjust:  # noqa: PTH123
-                    adjust.write("500")
+                _write("/proc/self/oom_score_adj", "500")
             except OSError:
                 pass
-            os.execvpe(command[0], command, os.environ)
+            os.write(told, " ".join(held).encode())
+            os.close(told)
+            # Of no use where numbers mean other processes: ipykernel would look for it.
+            os.environ.pop("JPY_PARENT_PID", None)
+            os.execvpe(self.command[0], self.command, os.environ)
         except OSError as error:
-            os.write(2, f"cannot start {command[0]}: {error.strerror}\n".encode())
+            os.write(2, f"cannot start {self.command[0]}: {error.strerror}\n".encode())
         finally:
             os._exit(127)
+
+    def _mount_proc(self) -> bool:
+        """Give this process a /proc of its namespace, that nobody outside sees."""
+        if self.libc.unshare(CLONE_NEWNS) != 0:
+            return False
+        if self.libc.mount(None, b"/", None, MS_REC_SLAVE, None) != 0:
+            return False
+        mounted = self.libc.mount(b"proc", b"/proc", b"proc", MS_NOSUID_NODEV_NOEXEC, None)
+        return bool(mounted == 0)
 
     def watch(self) -> int:
         """Wait for the kernel's end or the runner's word, then kill what is left."""
@@ -123,13 +219,26 @@ class Guardian:
             self._reap()
         self._kill_all()
         if abandoned:
+            import shutil  # slow, and seldom needed
+
             # Nobody else is left to remove the sockets and the connection file.
-            shutil.rmtree(self.scratch, ignore_errors=True)
+            shutil.rmtree(str(self.settings["scratch"]), ignore_errors=True)
+        self._tell_counters()
         code = self.exit_code if self.exit_code is not None else -int(signal.SIGKILL)
         self._tell(f"exit {code}")
+        remove_groups(list(self.groups.values()))
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         self._tell(f"usage {used.ru_utime + used.ru_stime:.3f} {used.ru_maxrss * 1024}")
         return 0
+
+    def _tell_counters(self) -> None:
+        counters: list[str] = self.settings["counters"]  # type: ignore[assignment]
+        for number, path in enumerate(counters):
+            try:
+                with open(path) as file:  # noqa: PTH123
+                    self._tell(f"counter {number} {' '.join(file.read().split())}")
+            except OSError:
+                continue
 
     def _obey(self) -> bool:
         """Carry out what the runner wrote; False when it is gone or wants everything dead."""
@@ -158,9 +267,14 @@ class Guardian:
                 return
             if pid == self.kernel:
                 self.exit_code = os.waitstatus_to_exitcode(status)
+            elif pid == self.init:
+                self.init = 0
 
     def _kill_all(self) -> None:
         """Kill descendants until there is none: orphans come back to us, so this ends."""
+        if self.init:
+            # One signal for all of them, however fast they fork.
+            os.kill(self.init, signal.SIGKILL)
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while time.monotonic() < deadline:
             for pid in descendants(os.getpid()):
@@ -180,6 +294,51 @@ class Guardian:
             os.write(self.status, (line + "\n").encode())
         except OSError:
             pass  # the runner is gone: nobody to tell
+
+
+def _leave_standard_streams() -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.close(null)
+
+
+def _join(folder: str) -> bool:
+    try:
+        _write(f"{folder}/cgroup.procs", "0")
+    except OSError:
+        return False
+    return True
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as file:  # noqa: PTH123
+        file.write(text)
+
+
+def remove_groups(folders: list[str]) -> None:
+    """Kill what is left in control groups, then remove them and what was made below them."""
+    deadline = time.monotonic() + GIVE_UP_SECONDS
+    for folder in folders:
+        # Also where the last of its processes is just ending.
+        while not _remove_group(folder) and time.monotonic() < deadline:
+            time.sleep(0.002)
+
+
+def _remove_group(folder: str) -> bool:
+    for below, _, _ in os.walk(folder, topdown=False):
+        try:
+            with open(f"{below}/cgroup.procs") as listed:  # noqa: PTH123
+                for pid in map(int, listed.read().split()):
+                    if pid > 0:  # 0 is one that cannot be seen from here
+                        os.kill(pid, signal.SIGKILL)
+        except OSError:
+            pass
+        try:
+            os.rmdir(below)  # noqa: PTH106
+        except OSError:
+            pass
+    return not os.path.exists(folder)  # noqa: PTH110
 
 
 def descendants(root: int) -> list[int]:
@@ -215,6 +374,14 @@ def _children(pid: int) -> list[int]:
             except OSError:
                 continue
     return result
+
+
+def main(arguments: list[str]) -> int:
+    """Start the command in `arguments`, watch it and the runner, leave nothing behind."""
+    settings, *command = arguments
+    guardian = Guardian(json.loads(settings), command)
+    guardian.start()
+    return guardian.watch()
 
 
 if __name__ == "__main__":

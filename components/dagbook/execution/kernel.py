@@ -20,7 +20,10 @@ from typing import Any
 
 from dagbook.errors import DagbookError
 from dagbook.execution import guardian as guardian_script
+from dagbook.execution.cgroups import CPU, GROUP_PREFIX, MEMORY, PROCESSES, RunGroups, make_groups
 from dagbook.execution.kernelspec import KernelSpec
+from dagbook.execution.means import Means
+from dagbook.policy import Size
 
 # A Unix socket's path may have about 107 bytes; the name we add takes some of them.
 SOCKET_FOLDER_LIMIT = 90
@@ -38,7 +41,13 @@ class Kernel:
     """
 
     def __init__(
-        self, spec: KernelSpec, *, cwd: Path, environment: Mapping[str, str], cpus: int | None
+        self,
+        spec: KernelSpec,
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        size: Size | None,
+        means: Means,
     ) -> None:
         self.spec = spec
         self.scratch = _socket_folder()
@@ -47,7 +56,10 @@ class Kernel:
         self.cpu_seconds: float | None = None
         self.peak_process_bytes: int | None = None
         self.pid: int | None = None
+        self.held: frozenset[str] = frozenset()
         self._status_text = b""
+        cpus = _choose_cpus(None if size is None else size.cpus)
+        self.groups = None if size is None else _make_groups(means, size, limit_cpu=bool(cpus))
         connection_file = self.scratch / "connection.json"
         try:
             connection_file.touch(mode=0o600)
@@ -63,8 +75,15 @@ class Kernel:
                 [
                     # Isolated and without site-packages: nothing of the project runs in it.
                     sys.executable, "-I", "-S", guardian_script.__file__,
-                    str(control_read), str(status_write),
-                    ",".join(map(str, _choose_cpus(cpus))), str(self.scratch),
+                    json.dumps({
+                        "control": control_read,
+                        "status": status_write,
+                        "scratch": str(self.scratch),
+                        "cpus": cpus,
+                        "namespace": means.namespaces,
+                        "groups": {name: str(path) for name, path in self._folders.items()},
+                        "counters": [str(path) for path in self._counters],
+                    }),
                     *_command(spec, connection_file),
                 ],
                 cwd=cwd,
@@ -79,7 +98,7 @@ class Kernel:
             os.close(self._control)
             os.close(self.status)
             os.close(output_read)
-            rmtree(self.scratch, ignore_errors=True)
+            self._remove_traces()
             raise DagbookError(f"kernel {spec.name!r} cannot be started: {error}") from None
         finally:
             for descriptor in (control_read, status_write, output_write):
@@ -98,6 +117,38 @@ class Kernel:
     def guardian_pid(self) -> int:
         """The process below which everything of this kernel is found."""
         return self._guardian.pid
+
+    @property
+    def group_folders(self) -> list[str]:
+        """The control groups made for this kernel."""
+        return sorted({str(folder) for folder in self._folders.values()})
+
+    @property
+    def _folders(self) -> Mapping[str, Path]:
+        return {} if self.groups is None else self.groups.folders
+
+    @property
+    def _counters(self) -> list[Path]:
+        return [] if self.groups is None else self.groups.counters
+
+    @property
+    def means(self) -> dict[str, str]:
+        """What holds this kernel, as in `Resources.means`."""
+        versions = {} if self.groups is None else self.groups.versions
+        memory = f"cgroup v{versions[MEMORY]}" if MEMORY in self.held else "sampling"
+        cpu = "affinity" if "affinity" in self.held else "none"
+        in_namespace = guardian_script.NAMESPACE in self.held
+        return {
+            "memory": memory,
+            "cpu": "cgroup quota" if CPU in self.held else cpu,
+            "processes": "pid namespace" if in_namespace else "guardian",
+            "process_limit": "cgroup" if PROCESSES in self.held else "none",
+        }
+
+    @property
+    def oom_kills(self) -> int:
+        """How many of its processes the system ended because its memory was used up."""
+        return 0 if self.groups is None else self.groups.oom_kills
 
     @property
     def is_bound(self) -> bool:
@@ -144,6 +195,10 @@ class Kernel:
     def _take(self, words: list[str]) -> None:
         if words[0] == "pid":
             self.pid = int(words[1])
+        elif words[0] == "held":
+            self.held = frozenset(words[1:])
+        elif words[0] == "counter" and self.groups is not None:
+            self.groups.final[self._counters[int(words[1])]] = " ".join(words[2:])
         elif words[0] == "exit":
             self.exit_code = int(words[1])
         elif words[0] == "usage":
@@ -181,8 +236,14 @@ class Kernel:
                 self._guardian.wait()
             self.read_status()
             os.close(self.status)
+            self._remove_traces()
             self._drain.join(timeout=1)
-            rmtree(self.scratch, ignore_errors=True)
+
+    def _remove_traces(self) -> None:
+        # The guardian has removed the groups, unless it was killed: then they still hold what
+        # the kernel had started.
+        guardian_script.remove_groups(self.group_folders)
+        rmtree(self.scratch, ignore_errors=True)
 
     @property
     def last_words(self) -> str:
@@ -257,8 +318,21 @@ def _command(spec: KernelSpec, connection_file: Path) -> list[str]:
     return command
 
 
+def _make_groups(means: Means, size: Size, *, limit_cpu: bool) -> RunGroups | None:
+    wanted = {n: c for n, c in means.controllers.items() if n != CPU or limit_cpu}
+    return make_groups(
+        wanted,
+        f"{GROUP_PREFIX}{uuid.uuid4().hex[:16]}",
+        memory_bytes=size.memory_bytes,
+        cpus=size.cpus,
+    )
+
+
 def _choose_cpus(wanted: int | None) -> list[int]:
-    """CPUs to pin the kernel to; none when the size does not ask for fewer than there are."""
+    """CPUs to pin the kernel to; none when the size does not ask for fewer than there are.
+
+    Also where a quota holds the kernel: libraries make as many threads as they see CPUs.
+    """
     available = os.sched_getaffinity(0)
     if wanted is None or wanted >= len(available):
         return []

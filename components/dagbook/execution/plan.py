@@ -11,6 +11,7 @@ from typing import Any, TypedDict, Unpack
 from dagbook.errors import DagbookError
 from dagbook.execution.events import EventListener
 from dagbook.execution.kernelspec import KernelSpec, find_kernel
+from dagbook.execution.means import Means, find_means
 from dagbook.execution.metrics import check_language
 from dagbook.execution.outputs import OutputLimits
 from dagbook.notebook import Notebook, RoleKind, read_notebook, resolve_parameters
@@ -74,6 +75,7 @@ class Plan:
     environment: Mapping[str, str] = field(default_factory=dict)
     output_limits: OutputLimits = field(default_factory=OutputLimits)
     start_seconds: float = START_TIMEOUT_SECONDS
+    means: Means = field(default_factory=Means)
     listener: EventListener | None = None
 
     @property
@@ -131,6 +133,7 @@ def make_plan(
         context=options.get("context") or {},
         environment=options.get("environment") or {},
         output_limits=options.get("output_limits") or OutputLimits(),
+        means=find_means(),
         listener=options.get("on_event"),
     )
 

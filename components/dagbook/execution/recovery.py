@@ -11,10 +11,13 @@ from shutil import rmtree
 from typing import Any
 
 from dagbook.atomic_write import TEMPORARY_SUFFIX, write_atomically
+from dagbook.execution.cgroups import is_group
+from dagbook.execution.guardian import remove_groups
 from dagbook.execution.journal import read_journal
 from dagbook.execution.kernel import SCRATCH_PREFIX
 from dagbook.execution.outputs import CellOutputs
 from dagbook.execution.result import (
+    Cause,
     CellError,
     CellResult,
     CellStatus,
@@ -95,7 +98,7 @@ class _Replay:
 
     def __init__(self) -> None:
         self.document: dict[str, Any] | None = None
-        self.result = ExecutionResult(RunStatus.KILLED)
+        self.result = ExecutionResult(RunStatus.KILLED, cause=Cause.RUNNER)
         self.outputs: dict[int, CellOutputs] = {}
         self.target = ""
         self.running: int | None = None
@@ -122,6 +125,10 @@ class _Replay:
     def _on_sockets(self, folder: str) -> None:
         if Path(folder).name.startswith(SCRATCH_PREFIX):
             rmtree(folder, ignore_errors=True)
+
+    def _on_groups(self, folders: list[str]) -> None:
+        # There still only when the guardian was killed too; then they may hold what is left.
+        remove_groups([folder for folder in folders if is_group(Path(folder))])
 
     def _on_document(
         self, document: dict[str, Any], parameters: dict[str, Any], cells: list[list[Any]]

@@ -16,17 +16,29 @@ SAMPLE_SECONDS = 0.5
 #: Near the limit memory is looked at more often: a big allocation takes fractions of a second.
 NEAR_SAMPLE_SECONDS = 0.05
 NEAR_SHARE = 0.6
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class ResourceSampler:
     """Samples memory, CPU and GPU of every process below `root` until stopped."""
 
     def __init__(
-        self, root: int, *, limit_bytes: int | None, on_exceeded: Callable[[int], None]
+        self,
+        root: int,
+        *,
+        limit_bytes: int | None,
+        oom_kills: Callable[[], int],
+        on_exceeded: Callable[[int], None],
     ) -> None:
+        """Get ready.
+
+        Args:
+            root: the process whose descendants are meant.
+            oom_kills: how many of them the system has ended because the limit was met.
+            on_exceeded: called once, from another thread, with the peak so far.
+        """
         self._root = root
         self._limit = limit_bytes
+        self._oom_kills = oom_kills
         self._on_exceeded = on_exceeded
         self._stop = threading.Event()
         self._peak = 0
@@ -53,21 +65,42 @@ class ResourceSampler:
         """The most memory seen in use at once so far."""
         return self._peak
 
-    def measured(self, *, cpu_seconds: float | None, peak_process_bytes: int | None) -> Resources:
+    def limit_met(self) -> int:
+        """Note that the system found the limit met; returns the peak, which is no less."""
+        self._peak = max(self._peak, self._limit or 0)
+        return self._peak
+
+    def measured(
+        self,
+        *,
+        cpu_seconds: float | None,
+        peak_process_bytes: int | None,
+        most_charged_bytes: int | None,
+        means: dict[str, str],
+    ) -> Resources:
         """What was used in all.
 
         Args:
             cpu_seconds: the exact figure over all processes that have ended, where known.
-            peak_process_bytes: the most a single process held, as the system counted it:
-                it sees what comes and goes between two samples.
+            peak_process_bytes: the most a single process held, as the system counted it: it
+                sees what comes and goes between two samples, but files it had mapped as well.
+            most_charged_bytes: the most the run's control group was ever charged, with the
+                page cache of all files it touched: no peak by itself, but never below it.
+            means: what held the run.
         """
+        process = peak_process_bytes or 0
+        if most_charged_bytes is not None:
+            process = min(process, most_charged_bytes)
+        if self._limit is None:
+            means = {**means, "memory": "none"}
         return Resources(
-            peak_memory_bytes=max(self._peak, peak_process_bytes or 0),
+            peak_memory_bytes=max(self._peak, process),
             mean_memory_bytes=int(self._sum_byte_seconds / self._seconds) if self._seconds else 0,
             cpu_seconds=cpu_seconds if cpu_seconds is not None else sum(self._cpu.values()),
             gpu=self._gpu.measured() if self._gpu is not None else None,
             limit_bytes=self._limit,
-            enforced_by="none" if self._limit is None else "sampling",
+            enforced_by=means["memory"],
+            means=means,
         )
 
     def _watch(self) -> None:
@@ -78,6 +111,9 @@ class ResourceSampler:
             self._sum_byte_seconds += memory * (now - before)
             self._seconds += now - before
             before = now
+            if self._oom_kills():
+                self._on_exceeded(self.limit_met())
+                return
             if self._limit is not None and memory > self._limit:
                 self._on_exceeded(memory)
                 return
@@ -100,8 +136,9 @@ class ResourceSampler:
 def tree_memory(pids: list[int]) -> int:
     """Bytes of memory a group of processes holds, what they share counted once.
 
-    One process is read cheaply (resident pages); several share pages after a fork, so their
-    proportional shares are added, which costs the system a walk over their pages.
+    Pages of files do not count, mapped ones neither: the system takes them back when it needs
+    memory. One process is read cheaply; several share pages after a fork, so their proportional
+    shares are added, which costs the system a walk over their pages.
     """
     if len(pids) <= 1:
         return sum(_resident(pid) for pid in pids)
@@ -110,19 +147,23 @@ def tree_memory(pids: list[int]) -> int:
 
 def _resident(pid: int) -> int:
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
+        return _fields(f"/proc/{pid}/status", "RssAnon:", "RssShmem:")
     except (OSError, IndexError, ValueError):
         return 0
 
 
 def _proportional(pid: int) -> int:
     try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
+        return _fields(f"/proc/{pid}/smaps_rollup", "Pss_Anon:", "Pss_Shmem:")
     except (OSError, IndexError, ValueError):
-        pass
-    return _resident(pid)
+        return _resident(pid)
+
+
+def _fields(path: str, *names: str) -> int:
+    lines = [line for line in Path(path).read_text("utf-8").splitlines() if line.startswith(names)]
+    if not lines:
+        raise ValueError(f"{path} has none of {names}")  # of a process that has just ended
+    return sum(int(line.split()[1]) for line in lines) * 1024
 
 
 def _cpu_seconds(pid: int) -> float | None:

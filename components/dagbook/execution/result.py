@@ -38,6 +38,20 @@ _EXIT_CODES = {
 }
 
 
+class Cause(StrEnum):
+    """What ended an execution that did not succeed; `reason` says it in full."""
+
+    NONE = ""
+    ERROR = "error"  # a cell raised
+    CHECK = "check"  # a blocking check failed
+    MEMORY = "memory"  # more memory than the size
+    TIME = "time"  # more time than the run or a cell has
+    KERNEL = "kernel"  # the kernel ended, by itself or killed by somebody else
+    CANCELLED = "cancelled"
+    RUNNER = "runner"  # the process that ran the notebook vanished
+    REFUSED = "refused"
+
+
 class CellStatus(StrEnum):
     """How one cell ended."""
 
@@ -101,7 +115,20 @@ class GpuUse:
 
 @dataclass
 class Resources:
-    """What the kernel's whole process tree used. Bytes and CPU seconds."""
+    """What the kernel's whole process tree used, and what held it. Bytes and CPU seconds.
+
+    Attributes:
+        peak_memory_bytes: the most that was seen in use at once, and no less than what the
+            largest process held at any time. Memory that the system can take back, such as the
+            page cache of files read, is not use; of a single process's own peak the files it
+            had mapped cannot be told apart. Of a run ended at its limit by the system: the
+            limit, or more.
+        limit_bytes: the size's memory.
+        enforced_by: by what means that limit was held; the same as ``means["memory"]``.
+        means: what held ``memory`` (cgroup v1, cgroup v2, sampling, none), ``cpu`` (cgroup
+            quota, affinity, none: it has all there are) and ``processes`` (pid namespace,
+            guardian) in the run, and ``process_limit`` (cgroup, none), ``time`` (clock, none).
+    """
 
     peak_memory_bytes: int = 0
     mean_memory_bytes: int = 0
@@ -109,6 +136,7 @@ class Resources:
     gpu: GpuUse | None = None
     limit_bytes: int | None = None
     enforced_by: str = "none"
+    means: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -129,6 +157,7 @@ class ExecutionResult:
     resources: Resources = field(default_factory=Resources)
     size: str = ""
     notes: list[str] = field(default_factory=list)
+    cause: Cause = Cause.NONE
 
     @property
     def succeeded(self) -> bool:
@@ -165,6 +194,7 @@ class ExecutionResult:
             "schema": SCHEMA_ID,
             "status": str(self.status),
             "reason": self.reason,
+            "cause": str(self.cause),
             "notebook": _path(self.notebook),
             "executed_notebook": _path(self.executed_notebook),
             "executed_html": _path(self.executed_html),
@@ -215,6 +245,7 @@ class ExecutionResult:
                 },
                 "limit_bytes": self.resources.limit_bytes,
                 "enforced_by": self.resources.enforced_by,
+                "means": self.resources.means,
             },
             "size": self.size,
             "notes": self.notes,

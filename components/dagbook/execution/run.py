@@ -22,7 +22,14 @@ from dagbook.execution.page import preload_page_writer, write_page
 from dagbook.execution.place import Place, take_place, unwritable
 from dagbook.execution.plan import Plan, RunOptions, make_plan
 from dagbook.execution.resources import ResourceSampler
-from dagbook.execution.result import CellResult, CellStatus, ExecutionResult, Resources, RunStatus
+from dagbook.execution.result import (
+    Cause,
+    CellResult,
+    CellStatus,
+    ExecutionResult,
+    Resources,
+    RunStatus,
+)
 from dagbook.execution.stored_notebook import complete_document, remove_banners, write_notebook
 from dagbook.execution.widgets import WidgetRecorder
 from dagbook.execution.words import in_bytes
@@ -71,6 +78,7 @@ class Execution:
         self._collector: OutputCollector | None = None
         self._document: dict[str, Any] = dict(plan.notebook.document)
         self._early_verdict: Verdict | None = None
+        self._exceeded: str | None = None
         self._results = {
             cell.id: CellResult(cell.index, cell.id, None if cell.role is None else str(cell.role))
             for cell in plan.notebook.cells
@@ -145,14 +153,18 @@ class Execution:
             plan.kernelspec,
             cwd=plan.working_folder,
             environment=environment,
-            cpus=None if plan.size is None else plan.size.cpus,
+            size=plan.size,
+            means=plan.means,
         )
-        # Whoever finds a vanished run's journal removes its sockets too.
+        # Whoever finds a vanished run's journal removes its sockets and control groups too.
         place.journal.event("sockets", str(self._kernel.scratch))
+        if self._kernel.group_folders:
+            place.journal.event("groups", self._kernel.group_folders)
         place.journal.flush()
         self._sampler = ResourceSampler(
             self._kernel.guardian_pid,
             limit_bytes=None if plan.size is None else plan.size.memory_bytes,
+            oom_kills=lambda: 0 if self._kernel is None else self._kernel.oom_kills,
             on_exceeded=self._memory_exceeded,
         )
         self._sampler.start()
@@ -207,7 +219,7 @@ class Execution:
         journal.flush()
         conversation = Conversation(self._kernel, keep_bytes=plan.output_limits.per_cell)
         try:
-            info = conversation.connect(plan.start_seconds)
+            info = self._connected(conversation)
             document.metadata["language_info"] = info["content"].get("language_info", {})
             widgets = WidgetRecorder(document, conversation.client)
             self._collector = OutputCollector(journal, plan.output_limits, widgets)
@@ -222,6 +234,7 @@ class Execution:
                 reports=journal.folder / REPORTS_FILE_NAME,
                 emit=plan.listener or _nobody,
                 results=self._results,
+                over_size=self._over_size,
             )
             self._cells.run()
             widgets.store()
@@ -230,6 +243,15 @@ class Execution:
             self._kernel.wait(EXIT_SECONDS)
         finally:
             conversation.close()
+
+    def _connected(self, conversation: Conversation) -> Any:
+        try:
+            return conversation.connect(self.plan.start_seconds)
+        except DagbookError:
+            if (reason := self._exceeded or self._over_size()) is None:
+                raise
+            name = self.plan.kernelspec.name
+            raise DagbookError(f"kernel {name!r} ended while starting: {reason}") from None
 
     def show_outputs(self, document: Any) -> None:
         """Give papermill the outputs, where it is papermill that stores them.
@@ -285,6 +307,7 @@ class Execution:
         return ExecutionResult(
             status=verdict.status,
             reason=verdict.reason,
+            cause=verdict.cause,
             notebook=plan.notebook.path,
             started_at=self.started_at,
             duration_seconds=time.monotonic() - self._began,
@@ -300,9 +323,13 @@ class Execution:
     def _used(self) -> Resources:
         if self._sampler is None or self._kernel is None:
             return Resources()
+        groups, plan = self._kernel.groups, self.plan
+        limited_time = plan.run_seconds is not None or plan.cell_seconds is not None
         return self._sampler.measured(
             cpu_seconds=self._kernel.cpu_seconds,
             peak_process_bytes=self._kernel.peak_process_bytes,
+            most_charged_bytes=None if groups is None else groups.most_charged_bytes,
+            means={**self._kernel.means, "time": "clock" if limited_time else "none"},
         )
 
     def _last_words(self, verdict: Verdict) -> list[str]:
@@ -321,20 +348,29 @@ class Execution:
         )
 
     def _memory_exceeded(self, memory: int) -> None:
-        size = self.plan.size
-        assert size is not None
-        reason = (
-            f"exceeded {in_bytes(size.memory_bytes)} of size {size.name}, peak {in_bytes(memory)}"
-        )
+        self._exceeded = self._too_much(memory)
         if self._cells is not None:
-            self._cells.memory_exceeded(reason)
+            self._cells.memory_exceeded(self._exceeded)
         elif self._kernel is not None:
             self._kernel.kill()
+
+    def _over_size(self) -> str | None:
+        """Why the run is over its size, if the system has ended a process of it for that."""
+        if self._kernel is None or self._sampler is None or not self._kernel.oom_kills:
+            return None
+        return self._too_much(self._sampler.limit_met())
+
+    def _too_much(self, memory: int) -> str:
+        size = self.plan.size
+        assert size is not None
+        return (
+            f"exceeded {in_bytes(size.memory_bytes)} of size {size.name}, peak {in_bytes(memory)}"
+        )
 
     def _cancelled(self) -> None:
         at = next((c for c in self._results.values() if c.status is CellStatus.CANCELLED), None)
         where = "" if at is None else f" in cell {at.index + 1}"
-        verdict = Verdict(RunStatus.CANCELLED, f"cancelled{where}")
+        verdict = Verdict(RunStatus.CANCELLED, f"cancelled{where}", Cause.CANCELLED)
         self._early_verdict = verdict
         if self._cells is not None:
             self._cells.verdict = self._cells.verdict or verdict

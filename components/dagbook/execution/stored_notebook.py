@@ -12,7 +12,7 @@ from dagbook.atomic_write import write_atomically
 from dagbook.errors import DagbookError
 from dagbook.execution.journal import to_json
 from dagbook.execution.outputs import CellOutputs
-from dagbook.execution.result import CellStatus, ExecutionResult, RunStatus
+from dagbook.execution.result import Cause, CellStatus, ExecutionResult, RunStatus
 from dagbook.execution.words import in_bytes, in_time
 from dagbook.policy import BUILT_IN_SIZES, Size
 
@@ -151,13 +151,7 @@ def banner(result: ExecutionResult, size: Size | None) -> str:
 
 def _larger_size(result: ExecutionResult, size: Size) -> str | None:
     """The next size up, when more of it would have helped."""
-    limit = result.resources.limit_bytes
-    short_of_memory = (
-        result.status is RunStatus.KILLED
-        and limit is not None
-        and result.resources.peak_memory_bytes >= limit
-    )
-    if not short_of_memory and result.status is not RunStatus.TIMED_OUT:
+    if result.cause not in {Cause.MEMORY, Cause.TIME}:
         return None
     larger = [
         other

@@ -9,7 +9,7 @@ import dagster as dg
 
 from dagbook.errors import DagbookError
 from dagbook.execution import ExecutionEvent, run_notebook
-from dagbook.execution.result import CheckResult, ExecutionResult, RunStatus
+from dagbook.execution.result import Cause, CheckResult, ExecutionResult, RunStatus
 from dagbook.notebook import Notebook, read_notebook
 from dagbook.notebook_runner.asset import NotebookAsset
 from dagbook.notebook_runner.attributes import Retries
@@ -220,8 +220,7 @@ class Step:
 def _may_end_better(result: ExecutionResult, retries: Retries) -> bool:
     if result.status is RunStatus.KILLED:
         # What needed more than its size needs it again.
-        used, limit = result.resources.peak_memory_bytes, result.resources.limit_bytes
-        return limit is None or used < limit
+        return result.cause is not Cause.MEMORY
     return (
         result.status is RunStatus.FAILED and "error" in retries.on and not _failed_a_check(result)
     )

@@ -16,7 +16,7 @@ import pytest
 from tests.components.execution.conftest import code_cells, text_of
 
 from dagbook.errors import DagbookError
-from dagbook.execution import CellStarted, CellStatus, RunStatus, run_notebook
+from dagbook.execution import Cause, CellStarted, CellStatus, RunStatus, run_notebook
 from dagbook.policy import Size
 
 SMALL_MEMORY = Size("tiny", cpus=2, memory_bytes=300 * 1024**2, max_runtime_seconds=60)
@@ -38,6 +38,13 @@ def alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def variable_of(process: psutil.Process, name: str) -> str | None:
+    try:
+        return process.environ().get(name)
+    except psutil.Error:
+        return None
 
 
 def wait_for(condition, seconds: float = 15.0):
@@ -108,7 +115,7 @@ def test_more_memory_than_the_size_ends_the_run_and_says_so(make_notebook, code)
     assert result.reason.startswith("exceeded 300 MiB of size tiny, peak ")
     assert statuses(result) == ["killed", "not_run"]
     assert result.resources.limit_bytes == 300 * 1024**2
-    assert result.resources.enforced_by == "sampling"
+    assert result.cause is Cause.MEMORY
     _, banner = banner_of(result.executed_notebook)
     assert "Next size up: small" in banner
 
@@ -204,16 +211,16 @@ def test_no_process_outlives_a_run_however_it_hid(make_notebook, tmp_path):
         "        if hide:\n"
         "            os.setsid()\n"
         "            if os.fork(): os._exit(0)\n"
-        f"        open({str(pids)!r}, 'a').write(f'{{os.getpid()}}\\n')\n"
+        # Not its number, which may be one of a namespace.
+        f"        open({str(pids)!r}, 'a').write('started\\n')\n"
         "        time.sleep(300)\n"
         "        os._exit(0)\n"
         "time.sleep(0.5)"
     )
-    result = run_notebook(make_notebook(code))
+    result = run_notebook(make_notebook(code), environment={"TRIAL": str(tmp_path)})
     assert result.status is RunStatus.SUCCEEDED, result.reason
-    started = [int(pid) for pid in pids.read_text("utf-8").split()]
-    assert len(started) == 2
-    assert [pid for pid in started if alive(pid)] == []
+    assert pids.read_text("utf-8") == "started\nstarted\n"
+    assert [p for p in psutil.process_iter() if variable_of(p, "TRIAL") == str(tmp_path)] == []
 
 
 def test_a_killed_runner_leaves_no_process_and_its_outputs_are_recovered(make_notebook, tmp_path):
