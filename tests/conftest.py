@@ -66,7 +66,15 @@ def _mount_absence() -> str | None:
     return (done.stderr.strip() or "mount failed") if done.returncode else None
 
 
+def _control_groups_absence() -> str | None:
+    from dagbook.execution.cgroups import MEMORY, PROCESSES, find_controllers
+
+    missing = {MEMORY, PROCESSES} - find_controllers().keys()
+    return f"this process may not limit {' and '.join(sorted(missing))}" if missing else None
+
+
 NEEDS = {
+    "control-groups": Need(_control_groups_absence, "run as root, or in a delegated group"),
     "r": Need(_r_absence, "apt install r-base-core r-cran-irkernel"),
     "nvidia": Need(_nvidia_absence, "a machine with an NVIDIA GPU and its driver"),
     "other-uid": Need(_other_uid_absence, "run the tests as root"),

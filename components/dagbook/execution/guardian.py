@@ -129,6 +129,12 @@ class Guardian:
             # The runner takes the end of the status pipe for the guardian's.
             os.closerange(4, 1024)
             _leave_standard_streams()
+            try:
+                # Numbers go on from our own outside. Beginning at 2, every run would give its
+                # files the same names, where names have the process's number in them.
+                _write("/proc/sys/kernel/ns_last_pid", os.readlink("/proc/self"))  # noqa: PTH115
+            except OSError:
+                pass
             os.write(3, b"+")
             os.close(3)
             while True:
