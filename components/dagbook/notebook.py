@@ -7,7 +7,7 @@ nbformat, IPython or Dagster.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,7 @@ class Notebook:
         language: of its kernel: ``python``, ``R``, ``bash``, …
         kernel_name: the kernel it asks for, if it names one.
         notes: what was mended or looked odd, in words; none of it stops a run.
+        file_hash: SHA-256 of the file it was read from, in hexadecimal.
     """
 
     path: Path | None
@@ -95,6 +96,7 @@ class Notebook:
     language: str
     kernel_name: str | None
     notes: tuple[str, ...] = ()
+    file_hash: str | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:
@@ -162,7 +164,10 @@ def read_notebook(path: str | Path) -> Notebook:
         DagbookError: it cannot be read, is no notebook, or its roles contradict each other.
     """
     path = Path(path)
-    return parse_notebook(read_document(path), path)
+    document, file_hash = read_document(path)
+    notebook = parse_notebook(document, path)
+    notebook.file_hash = file_hash
+    return notebook
 
 
 def parse_notebook(document: Mapping[str, Any], path: Path | None = None) -> Notebook:

@@ -19,8 +19,11 @@ TEXT_SUFFIXES = (".py", ".md", ".R", ".r", ".jl", ".sh", ".Rmd")
 Document = dict[str, Any]
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path) -> tuple[Document, str]:
     """Read a notebook's file into a dict as its JSON has it, or as jupytext makes it.
+
+    Returns:
+        The dict, and the file's SHA-256.
 
     Raises:
         DagbookError: anything that is not a readable notebook. The text never holds any
@@ -42,9 +45,10 @@ def read_document(path: Path) -> Document:
         ) from None
     if not text.strip():
         raise DagbookError(f"{path}: is empty; save the notebook again from Jupyter.")
-    if suffix != ".ipynb":
-        return _through_jupytext(text, path)
-    return _from_json(text, path)
+    document = _from_json(text, path) if suffix == ".ipynb" else _through_jupytext(text, path)
+    import hashlib  # not for those who only want a refusal, or a notebook already in memory
+
+    return document, hashlib.sha256(content).hexdigest()
 
 
 def _read_bytes(path: Path) -> bytes:

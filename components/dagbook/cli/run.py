@@ -122,6 +122,10 @@ def _print(result: ExecutionResult) -> None:
         print(f"  {name} = {value:g}")
     for check in result.checks:
         print(f"  {_check_line(check)}")
+    if (last := result.last_good_run) is not None:
+        print(f"  last good run: {last.moment}, {last.notebook}")
+        for line in last.differences or ["nothing known is different from it"]:
+            print(f"    {line}")
     if result.executed_notebook is not None:
         print(f"  {result.executed_notebook}")
     if result.executed_html is not None:

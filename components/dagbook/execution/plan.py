@@ -14,6 +14,7 @@ from dagbook.execution.kernelspec import KernelSpec, find_kernel
 from dagbook.execution.means import Means, find_means
 from dagbook.execution.metrics import check_language
 from dagbook.execution.outputs import OutputLimits
+from dagbook.execution.provenance import Origin
 from dagbook.notebook import Notebook, RoleKind, read_notebook, resolve_parameters
 from dagbook.policy import DEFAULT_SIZE, Size, find_size
 from dagbook.project import find_project
@@ -39,6 +40,9 @@ class RunOptions(TypedDict, total=False):
         environment: variables for the kernel, beside the allow-list.
         output_limits: how much output is kept.
         on_event: called as cells start and end and measurements arrive.
+        origin: what the caller knows of where the run comes from, for its provenance.
+        good_runs: a folder whose good runs, or those of its sub-folders, a run that does not
+            succeed is compared with; by default the folder of its own result.
     """
 
     parameters_are_text: bool
@@ -54,6 +58,8 @@ class RunOptions(TypedDict, total=False):
     environment: Mapping[str, str] | None
     output_limits: OutputLimits | None
     on_event: EventListener | None
+    origin: Origin | None
+    good_runs: Path | None
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,8 @@ class Plan:
     start_seconds: float = START_TIMEOUT_SECONDS
     means: Means = field(default_factory=Means)
     listener: EventListener | None = None
+    origin: Origin = field(default_factory=Origin)
+    good_runs: Path | None = None
 
     @property
     def notebook_name(self) -> str | None:
@@ -135,6 +143,8 @@ def make_plan(
         output_limits=options.get("output_limits") or OutputLimits(),
         means=find_means(),
         listener=options.get("on_event"),
+        origin=options.get("origin") or Origin(),
+        good_runs=options.get("good_runs"),
     )
 
 

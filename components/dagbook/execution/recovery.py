@@ -15,7 +15,9 @@ from dagbook.execution.cgroups import is_group
 from dagbook.execution.guardian import remove_groups
 from dagbook.execution.journal import read_journal
 from dagbook.execution.kernel import SCRATCH_PREFIX
+from dagbook.execution.last_good import compare_with_last_good
 from dagbook.execution.outputs import CellOutputs
+from dagbook.execution.provenance import Provenance
 from dagbook.execution.result import (
     Cause,
     CellError,
@@ -101,6 +103,7 @@ class _Replay:
         self.result = ExecutionResult(RunStatus.KILLED, cause=Cause.RUNNER)
         self.outputs: dict[int, CellOutputs] = {}
         self.target = ""
+        self.good_runs: Path | None = None
         self.running: int | None = None
         self.running_cell = 0
         self.last_time = 0.0
@@ -136,6 +139,10 @@ class _Replay:
         self.document = document
         self.result.parameters = parameters
         self.result.cells = [CellResult(index, cell_id, role) for index, cell_id, role in cells]
+
+    def _on_provenance(self, told: dict[str, Any], good_runs: str) -> None:
+        self.result.provenance = Provenance.from_json(told)
+        self.good_runs = Path(good_runs)
 
     def _on_cell(
         self, position: int, status: str, time: float | None, error: Any, count: int | None = None
@@ -224,6 +231,12 @@ class _Replay:
         stopped_at = self.running
         if self.ended is not None:
             stopped_at = self._take_end(self.ended)
+        if self.good_runs is not None:
+            result.last_good_run = compare_with_last_good(
+                result,
+                output=None if "{state}" in self.target else self._notebook(folder),
+                folder=self.good_runs,
+            )
         complete_document(self.document, self.outputs, result, stopped_at=stopped_at, size=None)
         path = self._notebook(folder)
         write_atomically(path, serialise(self.document))

@@ -9,6 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from dagbook.execution.last_good import Comparison
+from dagbook.execution.provenance import Provenance
+
 SCHEMA_ID = "dagbook.execution/1"
 
 
@@ -158,6 +161,8 @@ class ExecutionResult:
     size: str = ""
     notes: list[str] = field(default_factory=list)
     cause: Cause = Cause.NONE
+    provenance: Provenance | None = None
+    last_good_run: Comparison | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -249,6 +254,8 @@ class ExecutionResult:
             },
             "size": self.size,
             "notes": self.notes,
+            "provenance": None if self.provenance is None else self.provenance.to_json(),
+            "last_good_run": None if self.last_good_run is None else self.last_good_run.to_json(),
         }
 
 

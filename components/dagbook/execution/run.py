@@ -17,6 +17,7 @@ from dagbook.execution.environment import kernel_environment
 from dagbook.execution.events import ExecutionEvent
 from dagbook.execution.journal import to_json
 from dagbook.execution.kernel import Kernel
+from dagbook.execution.last_good import compare_with_last_good
 from dagbook.execution.messages import Conversation
 from dagbook.execution.page import preload_page_writer, write_page
 from dagbook.execution.place import Place, take_place, unwritable
@@ -31,6 +32,7 @@ from dagbook.execution.result import (
     RunStatus,
 )
 from dagbook.execution.stored_notebook import complete_document, remove_banners, write_notebook
+from dagbook.execution.tracing import Tracing
 from dagbook.execution.widgets import WidgetRecorder
 from dagbook.execution.words import in_bytes
 from dagbook.notebook import Notebook
@@ -76,6 +78,7 @@ class Execution:
         self._sampler: ResourceSampler | None = None
         self._cells: CellRunner | None = None
         self._collector: OutputCollector | None = None
+        self._tracing: Tracing | None = None
         self._document: dict[str, Any] = dict(plan.notebook.document)
         self._early_verdict: Verdict | None = None
         self._exceeded: str | None = None
@@ -112,6 +115,8 @@ class Execution:
             return self.finish(place)
         finally:
             self._close()
+            if self._tracing is not None:
+                self._tracing.close()
 
     def prepare(self) -> Place:
         """Take the place of the result, and write there what the notebook is told."""
@@ -168,6 +173,7 @@ class Execution:
             on_exceeded=self._memory_exceeded,
         )
         self._sampler.start()
+        self._tracing = Tracing(plan)
 
     def execute(self) -> None:
         """Hand the notebook to papermill, which hands its cells back to us, parameterised."""
@@ -232,10 +238,13 @@ class Execution:
                 collector=self._collector,
                 clock=self._clock(),
                 reports=journal.folder / REPORTS_FILE_NAME,
-                emit=plan.listener or _nobody,
+                emit=self._emit,
                 results=self._results,
                 over_size=self._over_size,
             )
+            assert self._tracing is not None
+            self._tracing.ask(plan, info["content"], conversation, self._cells.tick)
+            self._note_provenance()
             self._cells.run()
             widgets.store()
             conversation.request_shutdown()
@@ -253,6 +262,21 @@ class Execution:
             name = self.plan.kernelspec.name
             raise DagbookError(f"kernel {name!r} ended while starting: {reason}") from None
 
+    def _emit(self, event: ExecutionEvent) -> None:
+        self._note_provenance()
+        if self.plan.listener is not None:
+            self.plan.listener(event)
+
+    def _note_provenance(self) -> None:
+        # A run that is killed records it as well, so the journal gets it as it becomes known.
+        assert self._tracing is not None
+        if (found := self._tracing.news()) is not None:
+            self._place.journal.event("provenance", found.to_json(), str(self._good_runs))
+
+    @property
+    def _good_runs(self) -> Path:
+        return self.plan.good_runs or self._place.folder
+
     def show_outputs(self, document: Any) -> None:
         """Give papermill the outputs, where it is papermill that stores them.
 
@@ -269,6 +293,11 @@ class Execution:
         """Write the notebook, put it in its place, and say how it ended."""
         self._close()
         result = self.result()
+        if not result.succeeded:
+            # Before the notebook is written: it may take the good one's place.
+            result.last_good_run = compare_with_last_good(
+                result, output=place.output, folder=self._good_runs
+            )
         if (trouble := place.journal.trouble) is not None:
             result.notes.append(
                 f"{place.journal.folder}: could not be written for some time "
@@ -318,6 +347,7 @@ class Execution:
             resources=self._used(),
             size="" if plan.size is None else plan.size.name,
             notes=[*plan.notebook.notes, *self._last_words(verdict)],
+            provenance=None if self._tracing is None else self._tracing.complete(),
         )
 
     def _used(self) -> Resources:
@@ -384,7 +414,3 @@ class Execution:
         self._stop_sampling()
         if self._kernel is not None:
             self._kernel.close()
-
-
-def _nobody(_event: ExecutionEvent) -> None:
-    pass

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from dagbook.atomic_write import write_atomically
 from dagbook.errors import DagbookError
 from dagbook.execution.journal import to_json
+from dagbook.execution.last_good import Comparison
 from dagbook.execution.outputs import CellOutputs
 from dagbook.execution.result import Cause, CellStatus, ExecutionResult, RunStatus
 from dagbook.execution.words import in_bytes, in_time
@@ -146,7 +149,22 @@ def banner(result: ExecutionResult, size: Size | None) -> str:
     if any(cell.status is CellStatus.NOT_RUN for cell in result.cells):
         count = sum(cell.status is CellStatus.NOT_RUN for cell in result.cells)
         lines.append(f"{count} cell{'s' if count != 1 else ''} below did not run.")
+    if result.last_good_run is not None:
+        lines.append(_compared(result.last_good_run, result.executed_notebook))
     return "\n\n".join(lines)
+
+
+def _compared(last: Comparison, here: Path | None) -> str:
+    """What is different from the last good run, with a link to it."""
+    moment = _escaped(last.moment)
+    # The run that is stored in this very file takes the good one's place.
+    if here is not None and here != last.notebook:
+        link = quote(os.path.relpath(last.notebook, here.parent).replace(os.sep, "/"))
+        moment = f"[{moment}]({link})"
+    if not last.differences:
+        return f"Nothing known is different from the last good run, {moment}."
+    listed = "\n".join(f"- {_escaped(line)}" for line in last.differences)
+    return f"**Different from the last good run**, {moment}:\n\n{listed}"
 
 
 def _larger_size(result: ExecutionResult, size: Size) -> str | None:

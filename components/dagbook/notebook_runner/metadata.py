@@ -60,6 +60,10 @@ def run_metadata(
     metadata["parameters"] = dg.MetadataValue.json(_all_parameters(result, notebook))
     metadata["size"] = find_size(result.size).label
     metadata["code_version"] = code_version
+    metadata |= _provenance(result)
+    if (last := result.last_good_run) is not None:
+        metadata["last_good_run"] = dg.MetadataValue.notebook(str(last.notebook))
+        metadata["different_from_last_good"] = dg.MetadataValue.json(last.differences)
     if result.checks:
         metadata["checks"] = dg.MetadataValue.json(
             {check.name: _verdict(check.passed, check.message) for check in result.checks}
@@ -79,6 +83,25 @@ def metric_metadata(metrics: dict[str, float], taken: dict[str, Any]) -> dict[st
         else dg.MetadataValue.text(repr(float(value)))
         for name, value in metrics.items()
     }
+
+
+def _provenance(result: ExecutionResult) -> dict[str, Any]:
+    """The part of it that fits on a page; the executed notebook has the rest."""
+    found = result.provenance
+    if found is None:
+        return {}
+    interpreter = found.interpreter
+    told: dict[str, Any] = {}
+    if interpreter:
+        words = (interpreter["language"], interpreter["version"], interpreter["path"])
+        told["interpreter"] = " ".join(word for word in words if word)
+    if found.packages is not None and found.packages_hash is not None:
+        told["packages"] = f"{len(found.packages)}, sha256 {found.packages_hash[:12]}"
+    if found.git is not None:
+        told["commit"] = found.git["commit"]
+        if found.git["differing"]:
+            told["not_as_committed"] = dg.MetadataValue.json(found.git["differing"])
+    return told
 
 
 def _all_parameters(result: ExecutionResult, notebook: Notebook) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import dagster as dg
 
 from dagbook.errors import DagbookError
 from dagbook.execution import ExecutionEvent, run_notebook
+from dagbook.execution.provenance import Origin
 from dagbook.execution.result import Cause, CheckResult, ExecutionResult, RunStatus
 from dagbook.notebook import Notebook, read_notebook
 from dagbook.notebook_runner.asset import NotebookAsset
@@ -23,6 +24,7 @@ from dagbook.notebook_runner.op_config import overrides
 from dagbook.notebook_runner.progress import ProgressLog
 from dagbook.notebook_runner.recording import Recording
 from dagbook.notebook_runner.run_values import RunValues, fill_in_parameters, read_run_values
+from dagbook.notebook_runner.trigger import USER_TAG, said_trigger
 from dagbook.policy.sizes import HOUR
 
 
@@ -110,9 +112,21 @@ class Step:
                 ),
                 environment=self.recording.environment,
                 on_event=listen,
+                origin=Origin(asset.component_file, self._identity()),
+                # Of a partitioned asset: the good runs of all its partitions.
+                good_runs=asset.output_folder(None),
             )
         finally:
             progress.flush()
+
+    def _identity(self) -> dict[str, str | None]:
+        return {
+            "run_id": self.values.run_id,
+            "asset": self.asset.key.to_user_string(),
+            "partition": self.values.partition_key,
+            "trigger": said_trigger(self.context.run.tags),
+            "launched_by": self.context.run.tags.get(USER_TAG),
+        }
 
     def record(self, result: ExecutionResult) -> dict[str, Any]:
         """Put the run on record in MLflow; returns what it tells the reader in Dagster."""
