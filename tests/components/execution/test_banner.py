@@ -13,7 +13,7 @@ import pytest
 from dagbook.execution import RunStatus, run_notebook
 from dagbook.execution.last_good import Comparison, compare_with_last_good
 from dagbook.execution.provenance import Provenance
-from dagbook.execution.result import CellResult, CellStatus, ExecutionResult, Resources
+from dagbook.execution.result import Cause, CellResult, CellStatus, ExecutionResult, Resources
 from dagbook.execution.stored_notebook import banner
 from dagbook.policy import find_size
 
@@ -278,19 +278,22 @@ def test_nothing_of_the_notebook_shapes_the_banner():
 
 
 @pytest.mark.parametrize(
-    ("status", "peak", "advice"),
+    ("status", "cause", "peak", "advice"),
     [
-        (RunStatus.TIMED_OUT, 2**20, "Next size up: medium (4 CPU, 16 GiB, 4 h)."),
-        (RunStatus.KILLED, 2**32, "Next size up: medium (4 CPU, 16 GiB, 4 h)."),
-        (RunStatus.KILLED, 2**20, None),
-        (RunStatus.FAILED, 2**32, None),
+        (RunStatus.TIMED_OUT, Cause.TIME, 2**20, "Next size up: medium (4 CPU, 16 GiB, 4 h)."),
+        (RunStatus.KILLED, Cause.MEMORY, 2**32, "Next size up: medium (4 CPU, 16 GiB, 4 h)."),
+        (RunStatus.KILLED, Cause.KERNEL, 2**20, None),
+        (RunStatus.FAILED, Cause.ERROR, 2**32, None),
     ],
     ids=["time", "memory", "killed by another", "an error"],
 )
-def test_the_banner_tells_figures_and_the_next_size_where_it_would_help(status, peak, advice):
+def test_the_banner_tells_figures_and_the_next_size_where_it_would_help(
+    status, cause, peak, advice
+):
     result = ExecutionResult(
         status,
         reason="why",
+        cause=cause,
         duration_seconds=75.5,
         cells=[CellResult(0, "a", None, CellStatus.NOT_RUN)],
         resources=Resources(peak_memory_bytes=peak, limit_bytes=2**32),
