@@ -55,8 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List runs, or open one."""
+    """List runs, or open one; those that vanished get their notebooks first."""
+    from dagbook.execution.recovery import recover_below
+
     project = require_project(Path.cwd())
+    recover_below(project.runs_folder)
     if args.command == "list":
         return _list(project, args)
     return _open(project, args)

@@ -34,9 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Start what is missing and say where it is."""
+    from dagbook.execution.recovery import recover_below
     from dagbook.services import Started, start_services
 
     project = require_project(Path.cwd())
+    # What a machine that stopped has left: the notebooks of the runs it was at.
+    recover_below(project.runs_folder)
     started: Started = start_services(project, port=args.port, progress=say)
     if args.json:
         print(json.dumps(_as_json(project, started), indent=2))

@@ -34,7 +34,7 @@ from dagbook.execution.result import (
 from dagbook.execution.stored_notebook import complete_document, remove_banners, write_notebook
 from dagbook.execution.tracing import Tracing
 from dagbook.execution.widgets import WidgetRecorder
-from dagbook.execution.words import in_bytes
+from dagbook.execution.words import in_bytes, in_one_line
 from dagbook.notebook import Notebook
 from dagbook.report import REPORTS_FILE_NAME, RUN_FOLDER_VARIABLE
 
@@ -99,12 +99,15 @@ class Execution:
         try:
             self.launch(place)
             (execute or self.execute)()
-        except Exception:
+        except Exception as error:
             # Refused after all (the kernel did not come up), or a bug of ours or a caller's:
             # neither is told as the notebook's end. What cells had put out is not thrown away.
             if self._cells is None:
                 place.journal.discard()
             else:
+                reason = in_one_line("the runner failed", type(error).__name__, str(error))
+                self._cells.verdict = Verdict(RunStatus.KILLED, reason)
+                place.journal.end_run(self.result(), self._cells.stopped_at)
                 place.journal.release()
             raise
         except BaseException as interruption:

@@ -10,6 +10,7 @@ import dagster as dg
 from dagbook.errors import DagbookError
 from dagbook.execution import ExecutionEvent, run_notebook
 from dagbook.execution.provenance import Origin
+from dagbook.execution.recovery import recover_below
 from dagbook.execution.result import Cause, CheckResult, ExecutionResult, RunStatus
 from dagbook.notebook import Notebook, read_notebook
 from dagbook.notebook_runner.asset import NotebookAsset
@@ -90,6 +91,8 @@ class Step:
         limits = component.limits
         hours = limits.max_runtime_hours if limits is not None else None
         progress = ProgressLog(self.context.log)
+        # Also of other partitions: theirs may not run again for long.
+        recover_below(asset.output_folder(None))
 
         def listen(event: ExecutionEvent) -> None:
             self.recording.start_in_background()

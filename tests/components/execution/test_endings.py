@@ -266,6 +266,8 @@ def test_what_cells_had_put_out_survives_an_error_of_the_caller(make_notebook):
     run_notebook(path)
     recovered = next((path.parent / "runs" / "notebook").glob("*-killed.ipynb"))
     assert text_of(code_cells(recovered)[0].outputs) == "kept\n"
+    told = nbformat.read(recovered, as_version=4).metadata.dagbook
+    assert told.reason == "the runner failed: RuntimeError: the log is full"
 
 
 def test_two_runs_never_write_one_file(make_notebook, tmp_path):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
+import nbformat
 from tests.components.execution.conftest import code_cells, text_of
 
 from dagbook.execution import run_notebook
@@ -110,3 +114,104 @@ def test_what_a_vanished_run_left_is_finished_at_the_next_look(tmp_path):
     assert written.name == "20260101T000000Z-killed.ipynb"
     assert text_of(code_cells(written)[0].outputs) == "so far\n"
     assert recover_runs(tmp_path) == []
+
+
+def test_what_a_cell_put_out_is_written_when_it_ends(tmp_path):
+    journal = Journal(tmp_path / ".a.running")
+    journal.begin_cell(0, CellOutputs(1000))
+    assert [event[:3] for event in read_journal(journal.folder)] == [["cell", 0, "running"]]
+    journal.stream(0, "stdout", "all of it")
+    journal.end_cell(0, "completed", 0.1, None, 1)
+    assert [*read_journal(journal.folder)][1:] == [
+        ["stream", 0, "stdout", "all of it"],
+        ["cell", 0, "completed", 0.1, None, 1],
+    ]
+
+
+def test_a_line_that_was_written_in_part_is_taken_back_and_tried_again(tmp_path, monkeypatch):
+    """A full disk takes what still fits."""
+    journal = Journal(tmp_path / ".a.running")
+    journal.event("first")
+    journal.flush()
+    whole, full = os.write, [True]
+
+    def write(file, data):
+        if not full[0]:
+            return whole(file, data)
+        if len(data) > 5:
+            return whole(file, data[:5])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", write)
+    journal.stream(0, "stdout", "kept in memory")
+    journal.flush()
+    assert journal.trouble.errno == errno.ENOSPC
+    assert [*read_journal(journal.folder)] == [["first"]]
+    full[0] = False
+    journal.flush()  # too soon to try again
+    assert [*read_journal(journal.folder)] == [["first"]]
+    journal.flush(durable=True)
+    assert [*read_journal(journal.folder)] == [["first"], ["stream", 0, "stdout", "kept in memory"]]
+
+
+def test_a_cell_that_changes_what_it_shows_for_hours_has_a_short_journal(tmp_path):
+    """What is out of date is left out; what is written anew gives the same outputs."""
+    journal = Journal(tmp_path / ".a.running")
+    target = str(tmp_path / "a-{state}.ipynb")
+    cells = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "source": "x", "outputs": []}
+        | {"execution_count": None}
+        for n in range(2)
+    ]
+    document = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    journal.event("start", 1.0, target, "small", "n.ipynb")
+    journal.event("document", document, {}, [[0, "c0", None], [1, "c1", None]])
+    kept = [CellOutputs(1_000_000), CellOutputs(1_000_000)]
+
+    def show(cell, text, display_id):
+        output = {"output_type": "display_data", "data": {"text/plain": text}, "metadata": {}}
+        if kept[cell].shows(display_id):
+            kept[cell].update_display(display_id, output)
+            journal.update(display_id, output)
+        else:
+            kept[cell].add(output, display_id)
+            journal.output(cell, output, display_id)
+
+    journal.begin_cell(0, kept[0])
+    show(0, "never", "shared")
+    journal.end_cell(0, "completed", 0.1, None, 1)
+    journal.begin_cell(1, kept[1])
+    for number in range(300):
+        show(1, f"{number}" * 100_000, "plot")
+        show(0, f"step {number}", "shared")
+        journal.stream(1, "stdout", "line\n")
+        kept[1].add_stream("stdout", "line\n")
+        journal.event("metrics", [["loss", repr(number), number, 1.0]])
+        journal.flush()
+        assert (journal.folder / "journal.jsonl").stat().st_size < 20_000_000
+    journal.end_cell(1, "completed", 0.1, None, 2)
+    assert (journal.folder / "journal.jsonl").stat().st_size < 2_500_000
+    journal.release()
+    [written] = recover_runs(tmp_path)
+    for cell, outputs in zip(code_cells(written), kept, strict=True):
+        assert cell.outputs == outputs.finished()
+    assert text_of(code_cells(written)[0].outputs) == "step 299"
+    told = nbformat.read(written, as_version=4).metadata.dagbook
+    assert told.metrics.loss == "299.0"
+
+
+def test_a_noisy_cell_is_recovered_as_it_would_have_been_stored(tmp_path):
+    outputs = CellOutputs(1000)
+    journal = Journal(tmp_path / ".a.running")
+    journal.begin_cell(0, outputs)
+    for number in range(300):
+        outputs.add_stream("stdout", f"line {number:04d}\n")
+        if outputs.left_out_bytes:
+            journal.crowded(0, outputs)
+        else:
+            journal.stream(0, "stdout", f"line {number:04d}\n")
+        if number % 10 == 0:
+            journal.flush()
+    journal.flush()
+    *_, (kind, cell, shown, _) = read_journal(journal.folder)
+    assert (kind, cell, shown) == ("snapshot", 0, outputs.finished())
