@@ -33,6 +33,11 @@ result = run_notebook(sys.argv[1], output=Path(sys.argv[2]))
 print(json.dumps({{"status": str(result.status), "reason": result.reason, "peak": peak()}}))
 """
 
+#: Somebody who listens to what happens, and is slow: a log on a disk that is busy.
+WITH_A_SLOW_LISTENER = BY_DAGBOOK.replace(
+    "run_notebook(sys.argv[1],", "run_notebook(sys.argv[1], on_event=lambda _: time.sleep(3),"
+).replace("import json, sys", "import json, sys, time")
+
 BY_PAPERMILL = f"""
 import json, sys
 import papermill
@@ -113,6 +118,24 @@ def flushed_lines(count: int) -> Noise:
     )
 
 
+def to_a_slow_listener(count: int) -> Noise:
+    """Lines sent one by one while somebody is told of a measurement, and takes his time."""
+    plain = flushed_lines(count)
+    return Noise(
+        f"import dagbook\ndagbook.log_metric('a', 1)\n{plain.cell}",
+        lambda cell: _every_line(cell.outputs[0].text, count),
+    )
+
+
+def into_a_widget(count: int) -> Noise:
+    """Lines of 100 bytes, printed into an Output widget."""
+    return Noise(
+        "import ipywidgets\nwidget = ipywidgets.Output()\ndisplay(widget)\nwith widget:\n"
+        f"    for i in range({count}):\n        print(f'{{i:08d}}' + 'x' * 91)",
+        lambda cell: "" if f"\n{count - 1:08d}xxx" in text_of(cell) else f"{text_of(cell)[-99:]}",
+    )
+
+
 def _both_ends(cell: Any, first: str, last: str) -> str:
     text = text_of(cell)
     if not text.startswith(first):
@@ -178,6 +201,7 @@ def _variants() -> list[Variant]:
     }
     small = {
         "20 MB of prints": lines(200_000),
+        "20 MB into a widget": into_a_widget(200_000),
         "one print of 20 MB": one_print(20_000_000),
         "one display of 20 MB": one_display(20_000_000),
         "5,000 display updates": updates(5_000),
@@ -192,6 +216,11 @@ def _variants() -> list[Variant]:
     ] + [
         Variant(name, 3, attempt(BY_DAGBOOK, noise), means=(Means.BEST,))
         for name, noise in small.items()
+    ] + [
+        Variant(
+            "flushed lines to a slow listener", 3,
+            attempt(WITH_A_SLOW_LISTENER, to_a_slow_listener(15_000)), means=(Means.BEST,),
+        )
     ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from dagbook.execution.large_message import (
     read_large,
     receive_frames,
 )
+from dagbook.execution.undropped import KEEP_ALL_OUTPUT
 
 if TYPE_CHECKING:
     from jupyter_client.blocking.client import BlockingKernelClient
@@ -72,19 +73,24 @@ class Conversation:
             self._check_starting(deadline, timeout)
             time.sleep(CONNECT_POLL_SECONDS)
         self._client = BlockingKernelClient()
-        # A kernel drops what its reader does not take: 1000 messages, a tenth of a second of
-        # flushed lines. While a caller's listener is slow they wait here instead.
+        # While a caller's listener is slow, messages wait here. By default only a thousand
+        # would, and a kernel drops what its reader does not take.
         self._client.context.setsockopt(zmq.RCVHWM, 0)
         connection: Any = self._kernel.connection
         self._client.load_connection_info(connection)
         self._client.start_channels(stdin=False, hb=False)
-        self._shell = self._client.shell_channel.socket
-        self._iopub = self._client.iopub_channel.socket
+        # jupyter-client 7 makes them asyncio's, which would give us futures.
+        self._shell: Any = zmq.Socket.shadow(self._client.shell_channel.socket.underlying)
+        self._iopub: Any = zmq.Socket.shadow(self._client.iopub_channel.socket.underlying)
         self._poller = zmq.Poller()
         self._poller.register(self._iopub, zmq.POLLIN)
         self._poller.register(self._shell, zmq.POLLIN)
         self._poller.register(self._kernel.status, zmq.POLLIN)
-        return self._wait_until_heard(deadline, timeout)
+        info = self._wait_until_heard(deadline, timeout)
+        if self._kernel.spec.is_ipykernel:
+            # Not waited for: it is done before the first cell, which comes after it.
+            self._client.execute(KEEP_ALL_OUTPUT, silent=True, allow_stdin=False)
+        return info
 
     def _wait_until_heard(self, deadline: float, timeout: float) -> Message:
         # Both ways must work: the reply on the shell socket, and the status messages of the

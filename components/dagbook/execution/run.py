@@ -230,7 +230,9 @@ class Execution:
         try:
             info = self._connected(conversation)
             document.metadata["language_info"] = info["content"].get("language_info", {})
-            widgets = WidgetRecorder(document, conversation.client)
+            widgets = WidgetRecorder(
+                document, conversation.client, most_bytes=plan.output_limits.per_cell
+            )
             self._collector = OutputCollector(journal, plan.output_limits, widgets)
             self._cells = CellRunner(
                 notebook=plan.notebook,

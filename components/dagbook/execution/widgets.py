@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from dagbook.execution.large_message import LEFT_OUT
 
 if TYPE_CHECKING:
     from nbclient import NotebookClient
@@ -14,7 +17,10 @@ class WidgetRecorder:
     The client is made with the first comm message: most notebooks have none.
     """
 
-    def __init__(self, notebook: Any, kernel_client: Any) -> None:
+    def __init__(self, notebook: Any, kernel_client: Any, most_bytes: int) -> None:
+        """`most_bytes`: how much output the widgets of a cell may hold."""
+        self._taken: dict[int, int] = {}
+        self._most_bytes = most_bytes
         self._notebook = notebook
         self._kernel_client = kernel_client
         self._client: NotebookClient | None = None
@@ -32,11 +38,18 @@ class WidgetRecorder:
         self._client.handle_comm_msg([], message, cell)
 
     def captures(self, cell: int, message: dict[str, Any]) -> bool:
-        """Whether an Output widget takes this output; if so, it now has it."""
+        """Whether an Output widget takes this output; if so, it now has it.
+
+        It takes no more than a cell keeps: what comes then is shown below it, and capped there.
+        """
         if self._client is None:
             return False
         stack = self._client.output_hook_stack[message["parent_header"].get("msg_id")]
-        if not stack:
+        if not stack or LEFT_OUT in message["content"]:
+            return False
+        # Also counted when it is not taken: what follows must not come to stand before it.
+        self._taken[cell] = self._taken.get(cell, 0) + _size(message["content"])
+        if self._taken[cell] > self._most_bytes:
             return False
         if message["msg_type"] == "clear_output":
             self._client.clear_output([], message, cell)
@@ -48,3 +61,8 @@ class WidgetRecorder:
         """Write the widgets' state into the notebook's metadata."""
         if self._client is not None:
             self._client.set_widgets_metadata()
+
+
+def _size(content: Mapping[str, Any]) -> int:
+    texts = (content.get("text", ""), content.get("data", ""), content.get("traceback", ""))
+    return sum(len(text if isinstance(text, str) else str(text)) for text in texts)
