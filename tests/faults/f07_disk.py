@@ -408,7 +408,7 @@ FAULT = Fault(
         _variant("no files left before", 8, no_files_before, sample=0),
         _variant("mounted read-only before", 8, read_only_before, sample=0),
         _variant("somebody else's folder before", 8, unwritable_before, needs=("other-uid",)),
-        _variant("full for a while", 10, full_for_a_while),
+        _variant("full for a while", 10, full_for_a_while, sample=0),
         _variant("full to the end", 10, full_to_the_end, by_papermill),
         _variant("turns read-only", 8, failing_to_the_end, sample=0),
         _variant("closed to us", 8, closed_to_the_end, needs=("other-uid",), sample=0),

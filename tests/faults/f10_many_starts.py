@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Barrier
 
 from f06_noise import BY_PAPERMILL
-from harness import Attempt, Fault, Outcome, Trial, Variant, held_or
+from harness import Attempt, Fault, Means, Outcome, Trial, Variant, held_or
 from notebooks import processes_with, read_cells, text_of, write_notebook
 
 AT_ONCE = 10
@@ -92,6 +92,6 @@ FAULT = Fault(
             "10 processes", 10, processes(AT_ONCE, BY_CLI, options=("--output",)),
             processes(AT_ONCE, ("-c", BY_PAPERMILL)), sample=0,
         ),
-        Variant("4 threads of one process", 1, threads(4)),
+        Variant("4 threads of one process", 1, threads(4), means=(Means.BEST,)),
     ),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from f06_noise import BY_PAPERMILL
-from harness import Attempt, Fault, Outcome, Trial, Variant, held_or, run_python
+from harness import Fault, Outcome, Trial, Variant, held_or, run_python
 from notebooks import processes_with, read_cells, text_of, write_notebook
 
 GOOD = "the last good version"
@@ -247,17 +247,13 @@ def by_papermill(trial: Trial) -> Outcome:
     return held_or(problem, all_there(output, side))
 
 
-def _variant(name: str, attempt: Attempt, papermill: Attempt | None = None) -> Variant:
-    return Variant(name, 100, attempt, papermill, sample=2)
-
-
 FAULT = Fault(
     "F11",
     "everything is killed at a random moment",
     "no notebook is unreadable; every finished cell is there after recovery, which the next look "
     "does by itself",
     (
-        _variant("in place of a good version", with_a_good_version, by_papermill),
-        _variant("in a folder of runs", in_a_folder),
+        Variant("in place of a good version", 100, with_a_good_version, by_papermill, sample=0),
+        Variant("in a folder of runs", 100, in_a_folder),
     ),
 )

@@ -192,7 +192,9 @@ FAULT = Fault(
     "neither overwrites the other",
     (
         _variant("one output, in threads", one_output(in_threads)),
-        _variant("one output, in processes", one_output(in_processes), papermill=by_papermill),
+        _variant(
+            "one output, in processes", one_output(in_processes), papermill=by_papermill, sample=0
+        ),
         _variant("one partition, in threads", one_folder(in_threads), sample=0),
         _variant("one partition, in processes", one_folder(in_processes)),
     ),

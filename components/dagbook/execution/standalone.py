@@ -71,5 +71,8 @@ def _execute(plan: Plan, nb: Any) -> Any:
     result = execution.run(lambda: execution.execute_cells(nb))
     if result.status in (RunStatus.KILLED, RunStatus.TIMED_OUT):
         raise NotebookEndedError(f"{result.reason} (notebook: {plan.output or 'not stored'})")
+    if result.executed_notebook is None:
+        # Papermill would now write it in its own way, over the last good one.
+        raise NotebookEndedError("; ".join([result.reason, *result.notes]))
     execution.show_outputs(nb)
     return nb

@@ -17,6 +17,7 @@ from tests.components.execution.conftest import code_cells, text_of
 
 from dagbook.errors import DagbookError
 from dagbook.execution import Cause, CellStarted, CellStatus, RunStatus, run_notebook
+from dagbook.execution.recovery import recover_runs
 from dagbook.policy import Size
 
 SMALL_MEMORY = Size("tiny", cpus=2, memory_bytes=300 * 1024**2, max_runtime_seconds=60)
@@ -305,6 +306,40 @@ def test_an_output_is_replaced_only_when_the_new_one_is_whole(make_notebook, tmp
     )
     assert set(seen) == {"old\n"}
     assert text_of(code_cells(output)[0].outputs) == "new\n"
+
+
+def test_a_notebook_that_cannot_be_stored_fails_the_run_and_is_made_at_the_next_look(
+    make_notebook, tmp_path
+):
+    folder, aside = tmp_path / "out", tmp_path / "aside"
+    block = (
+        f"import os\nos.rename({str(folder)!r}, {str(aside)!r})\nopen({str(folder)!r}, 'w').close()"
+    )
+    result = run_notebook(
+        make_notebook("print('before')", block, "print('after')"), output=folder / "out.ipynb"
+    )
+    assert result.status is RunStatus.FAILED
+    assert result.executed_notebook is None
+    assert statuses(result) == ["completed"] * 3
+    assert result.reason == (
+        f"{folder / 'out.ipynb'}: the executed notebook cannot be written (File exists). What "
+        f"happened is kept in {folder / '.out.running'}; the next run there makes a notebook of it."
+    )
+    assert recover_runs(aside) == [aside / "out.ipynb"]
+    cells = code_cells(aside / "out.ipynb")
+    assert [text_of(cell.outputs) for cell in cells] == ["before\n", "", "after\n"]
+    told = nbformat.read(aside / "out.ipynb", as_version=4).metadata.dagbook
+    assert (told.status, told.reason) == ("failed", result.reason)
+
+
+def test_a_folder_removed_while_a_run_writes_there_costs_it_nothing(make_notebook, tmp_path):
+    folder = tmp_path / "out"
+    remove = f"import shutil\nshutil.rmtree({str(folder)!r})\nprint('removed')"
+    result = run_notebook(make_notebook(remove, "print('after')"), output=folder / "out.ipynb")
+    assert result.status is RunStatus.SUCCEEDED, result.reason
+    shown = [text_of(cell.outputs) for cell in code_cells(folder / "out.ipynb")]
+    assert shown == ["removed\n", "after\n"]
+    assert [path.name for path in folder.iterdir()] == ["out.ipynb"]
 
 
 def test_an_unwritable_place_is_told_before_the_kernel_starts(make_notebook, tmp_path):
