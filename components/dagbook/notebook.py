@@ -17,7 +17,7 @@ from dagbook.errors import DagbookError
 from dagbook.local_modules import local_modules
 from dagbook.metric_names import METRIC_LANGUAGES, assigned_names, keeps_nothing
 from dagbook.notebook_document import checked_document, document_kernel, document_language
-from dagbook.notebook_file import MAX_NOTEBOOK_BYTES, read_document, upgrade
+from dagbook.notebook_file import MAX_NOTEBOOK_BYTES, read_file, shown, upgrade
 from dagbook.papermill_tags import align_tags
 from dagbook.parameter_values import resolve_parameters
 from dagbook.parameters import Parameter, read_parameters
@@ -101,7 +101,7 @@ class Notebook:
     @property
     def label(self) -> str:
         """The notebook as errors name it."""
-        return str(self.path) if self.path is not None else "notebook"
+        return shown(self.path) if self.path is not None else "notebook"
 
     @property
     def parameters_cell(self) -> Cell | None:
@@ -157,16 +157,21 @@ class Notebook:
         return (cell for cell in self.cells if cell.role is not None and cell.role.kind is kind)
 
 
-def read_notebook(path: str | Path) -> Notebook:
+def read_notebook(path: str | Path, *, within: Path | None = None) -> Notebook:
     """Read a notebook from a file: ``.ipynb`` of any format, or text that jupytext knows.
+
+    Args:
+        within: a project's folder: a link that leads out of it is refused. What somebody
+            names on a command line is their own choice.
 
     Raises:
         DagbookError: it cannot be read, is no notebook, or its roles contradict each other.
     """
     path = Path(path)
-    document, file_hash = read_document(path)
-    notebook = parse_notebook(document, path)
-    notebook.file_hash = file_hash
+    file = read_file(path, within)
+    notebook = parse_notebook(file.document, path)
+    notebook.notes = (*file.notes, *notebook.notes)
+    notebook.file_hash = file.sha256
     return notebook
 
 
@@ -176,8 +181,10 @@ def parse_notebook(document: Mapping[str, Any], path: Path | None = None) -> Not
     Raises:
         DagbookError: it is no notebook, or its roles contradict each other.
     """
-    label = str(path) if path is not None else "notebook"
+    label = shown(path) if path is not None else "notebook"
     sound, notes = checked_document(upgrade(dict(document), label), label)
+    if (format_before := document.get("nbformat")) != sound["nbformat"]:
+        notes.insert(0, f"the notebook had the old notebook format {format_before}; read as 4")
     language = document_language(sound)
     cells = tuple(
         _cell(index, cell, language, label, notes) for index, cell in enumerate(sound["cells"])

@@ -13,6 +13,12 @@ _ID = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 # A language's name is repeated in messages, so nothing else may pass for one.
 _WORD = re.compile(r"[A-Za-z][\w+#.\- ]{0,39}")
 _LANGUAGES = {"r": "R", "ipython": "python", "ipython3": "python", "python3": "python"}
+#: Beyond this, readers of nested data give up; a chart's description has some twenty.
+MAX_DEPTH = 100
+_CELL_KEYS = frozenset(
+    {"id", "cell_type", "metadata", "source", "attachments", "outputs", "execution_count"}
+)
+_NOTEBOOK_KEYS = frozenset({"cells", "metadata", "nbformat", "nbformat_minor"})
 _BY_KERNEL = {"ir": "R", "bash": "bash", "julia": "julia"}
 
 
@@ -20,8 +26,8 @@ def checked_document(document: Document, where: str) -> tuple[Document, list[str
     """Copy a format 4 document as every reader of ours expects it, with notes of repairs.
 
     Sources and outputs are joined to text; every cell has its metadata and an id of its own;
-    a code cell has its outputs; the kernel's language is stated. The document given is not
-    changed.
+    a code cell has its outputs; the kernel's language is stated; what no notebook has is left
+    out. The document given is not changed.
 
     Raises:
         DagbookError: a shape that cannot be a notebook, with the cell counted from 1.
@@ -34,8 +40,14 @@ def checked_document(document: Document, where: str) -> tuple[Document, list[str
     minor = document.get("nbformat_minor")
     minor = minor if isinstance(minor, int) and not isinstance(minor, bool) else 0
     _give_ids(checked, notes, expected=minor >= 5)
+    for number, cell in enumerate(checked, 1):
+        if _is_deep([cell["metadata"], cell.get("attachments")]):
+            raise DagbookError(f"{where}, cell {number}: its metadata is nested too deep.")
+    if _is_deep([document.get("metadata")]):
+        raise DagbookError(f"{where}: its metadata is nested too deep to be a notebook's.")
+    if not document.keys() <= _NOTEBOOK_KEYS:
+        notes.append("the notebook had keys that no notebook has, which are left out")
     return {
-        **document,
         "cells": checked,
         "metadata": _checked_metadata(document, where, notes),
         "nbformat": 4,
@@ -55,13 +67,17 @@ def _checked_cell(number: int, cell: Any, label: str, notes: list[str]) -> Docum
         source = "".join(source)
     if not isinstance(source, str):
         raise DagbookError(f"{where}: its source must be text.")
+    source = _checked_text(number, source, kind, where, notes)
     metadata = cell.get("metadata")
     if metadata is None:
         notes.append(f"cell {number}: had no metadata")
         metadata = {}
     if not isinstance(metadata, dict):
         raise DagbookError(f"{where}: its metadata must be a JSON object.")
-    checked = {**cell, "source": source, "metadata": {**metadata}}
+    if not cell.keys() <= _CELL_KEYS:
+        notes.append(f"cell {number}: had keys that no cell has, which are left out")
+    known = {key: value for key, value in cell.items() if key in _CELL_KEYS}
+    checked = {**known, "source": source, "metadata": {**metadata}}
     if "tags" in metadata:
         if not _is_lines(metadata["tags"]):
             raise DagbookError(f"{where}: its `tags` must be a list of words.")
@@ -69,10 +85,44 @@ def _checked_cell(number: int, cell: Any, label: str, notes: list[str]) -> Docum
     if kind == "code":
         checked["outputs"] = _checked_outputs(number, cell, notes)
         checked.setdefault("execution_count", None)
+        checked.pop("attachments", None)
     else:
         checked.pop("outputs", None)
         checked.pop("execution_count", None)
     return checked
+
+
+def _checked_text(number: int, source: str, kind: str, where: str, notes: list[str]) -> str:
+    """Refuse code that no kernel can be sent or read; in a text cell the odd sign is replaced."""
+    try:
+        source.encode()
+    except UnicodeEncodeError as error:
+        if kind == "code":
+            line = source.count("\n", 0, error.start) + 1
+            raise DagbookError(
+                f"{where}: holds half a character (a lone surrogate) in line {line}; delete it."
+            ) from None
+        notes.append(f"cell {number}: held half a character (a lone surrogate), which is replaced")
+        source = source.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if kind == "code" and "\0" in source:
+        line = source.count("\n", 0, source.index("\0")) + 1
+        raise DagbookError(f"{where}: holds a NUL character in line {line}; delete it.")
+    return source
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether lists and objects stand in each other deeper than any notebook's do."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _checked_outputs(number: int, cell: Document, notes: list[str]) -> list[Document]:
@@ -85,6 +135,9 @@ def _checked_outputs(number: int, cell: Document, notes: list[str]) -> list[Docu
         for output in outputs
     ):
         notes.append(f"cell {number}: had malformed outputs, which are left out")
+        return []
+    if _is_deep(outputs):
+        notes.append(f"cell {number}: had outputs nested too deep, which are left out")
         return []
     return [_joined_output(output) for output in outputs]
 

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dagbook.errors import DagbookError, did_you_mean
 
@@ -16,60 +16,108 @@ from dagbook.errors import DagbookError, did_you_mean
 MAX_NOTEBOOK_BYTES = 100 * 1024 * 1024
 TEXT_SUFFIXES = (".py", ".md", ".R", ".r", ".jl", ".sh", ".Rmd")
 
+# What these hold decides how a notebook runs: two of them is a question, not a slip.
+_STRUCTURE = frozenset({"cells", "cell_type", "source", "metadata", "nbformat", "kernelspec"})
+
+# A header that jupytext could not read: it makes a cell of it, and says nothing.
+_LOST_HEADER = re.compile(r"---\n(?:.*\n)*?jupyter[ \t]*:")
+
 Document = dict[str, Any]
 
 
-def read_document(path: Path) -> tuple[Document, str]:
-    """Read a notebook's file into a dict as its JSON has it, or as jupytext makes it.
+class NotebookFile(NamedTuple):
+    """A file as it was read.
 
-    Returns:
-        The dict, and the file's SHA-256.
+    Attributes:
+        document: as its JSON has it, or as jupytext makes it.
+        sha256: of the file's bytes.
+        notes: what was passed over in reading, in words.
+    """
+
+    document: Document
+    sha256: str
+    notes: list[str]
+
+
+def read_file(path: Path, within: Path | None = None) -> NotebookFile:
+    """Read a notebook's file.
+
+    Args:
+        within: a folder that the file must lie in, wherever a link may lead.
 
     Raises:
         DagbookError: anything that is not a readable notebook. The text never holds any
             of the file's content.
     """
-    content = _read_bytes(path)
+    label = shown(path)
+    content = _read_bytes(path, label, within)
     suffix = path.suffix
     if suffix != ".ipynb" and suffix not in TEXT_SUFFIXES:
         raise DagbookError(
-            f"{path}: a notebook's name ends in .ipynb, or in "
+            f"{label}: a notebook's name ends in .ipynb, or in "
             f"{', '.join(TEXT_SUFFIXES[:-1])} or {TEXT_SUFFIXES[-1]} for jupytext."
         )
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DagbookError(
-            f"{path}: is not a text file in UTF-8 (byte {error.start + 1} is none); "
-            "save the notebook again as UTF-8."
-        ) from None
+    text = _decoded(content, label)
     if not text.strip():
-        raise DagbookError(f"{path}: is empty; save the notebook again from Jupyter.")
-    document = _from_json(text, path) if suffix == ".ipynb" else _through_jupytext(text, path)
+        raise DagbookError(f"{label}: is empty; save the notebook again from Jupyter.")
+    notes: list[str] = []
+    if suffix == ".ipynb":
+        document = _from_json(text, label, notes)
+    else:
+        document = _through_jupytext(text, suffix, label)
     import hashlib  # not for those who only want a refusal, or a notebook already in memory
 
-    return document, hashlib.sha256(content).hexdigest()
+    return NotebookFile(document, hashlib.sha256(content).hexdigest(), notes)
 
 
-def _read_bytes(path: Path) -> bytes:
+def shown(path: Path) -> str:
+    """A path as errors name it: in one line, and printable, whatever its name is made of."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)
+
+
+def _read_bytes(path: Path, label: str, within: Path | None) -> bytes:
     try:
         # Looked at before it is opened: opening a FIFO waits for ever, opening a device acts.
-        _refuse_irregular(path, path.stat())
+        _refuse_irregular(label, path.stat())
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
-            _refuse_irregular(path, os.fstat(descriptor))
+            _refuse_irregular(label, os.fstat(descriptor))
+            if within is not None:
+                _refuse_outside(label, descriptor, within)
             content = file.read(MAX_NOTEBOOK_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise DagbookError(_why_not_read(path, error)) from None
+        raise DagbookError(_why_not_read(path, label, error)) from None
     if len(content) > MAX_NOTEBOOK_BYTES:
-        raise DagbookError(_too_large(path))
+        raise DagbookError(_too_large(label))
     return content
 
 
-def _refuse_irregular(path: Path, status: os.stat_result) -> None:
+def _refuse_outside(label: str, descriptor: int, within: Path) -> None:
+    # Of what was opened, not of the name: that may have become a link since it was looked at.
+    real = Path(os.path.realpath(f"/proc/self/fd/{descriptor}"))
+    if not real.is_relative_to(within.resolve()):
+        raise DagbookError(
+            f"{label}: leads to a file outside the project {within}; put the notebook itself there."
+        )
+
+
+def _decoded(content: bytes, label: str) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DagbookError(f"{label}: is in UTF-16; save the notebook again as UTF-8.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DagbookError(
+            f"{label}: is not a text file in UTF-8 (byte {error.start + 1} is none); "
+            "save the notebook again as UTF-8."
+        ) from None
+
+
+def _refuse_irregular(label: str, status: os.stat_result) -> None:
     mode = status.st_mode
     if stat.S_ISDIR(mode):
-        raise DagbookError(f"{path}: is a folder; name a notebook in it.")
+        raise DagbookError(f"{label}: is a folder; name a notebook in it.")
     if not stat.S_ISREG(mode):
         kind = (
             "a named pipe"
@@ -78,31 +126,31 @@ def _refuse_irregular(path: Path, status: os.stat_result) -> None:
             if stat.S_ISSOCK(mode)
             else "a device"
         )
-        raise DagbookError(f"{path}: is {kind}, not a file; name a notebook.")
+        raise DagbookError(f"{label}: is {kind}, not a file; name a notebook.")
     if status.st_size > MAX_NOTEBOOK_BYTES:
-        raise DagbookError(_too_large(path))
+        raise DagbookError(_too_large(label))
 
 
-def _too_large(path: Path) -> str:
+def _too_large(label: str) -> str:
     return (
-        f"{path}: is larger than {MAX_NOTEBOOK_BYTES // 1024**2} MB, which is data and not a "
+        f"{label}: is larger than {MAX_NOTEBOOK_BYTES // 1024**2} MB, which is data and not a "
         "notebook; clear its outputs and save it again."
     )
 
 
-def _why_not_read(path: Path, error: Exception) -> str:
+def _why_not_read(path: Path, label: str, error: Exception) -> str:
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOENT, errno.ENOTDIR):
         if path.is_symlink():
-            return f"{path}: is a link to a file that does not exist."
-        return f"{path}: does not exist.{_nearest_notebook(path)}"
+            return f"{label}: is a link to a file that does not exist."
+        return f"{label}: does not exist.{_nearest_notebook(path)}"
     if number in (errno.EACCES, errno.EPERM):
-        return f"{path}: may not be read by this user; check the file's permissions."
+        return f"{label}: may not be read by this user; check the file's permissions."
     if number == errno.ELOOP:
-        return f"{path}: is a link that leads back to itself."
+        return f"{label}: is a link that leads back to itself."
     if number is None:
-        return f"{str(path)!r}: cannot be a file's name."
-    return f"{path}: cannot be read ({os.strerror(number)})."
+        return f"{label}: cannot be a file's name."
+    return f"{label}: cannot be read ({os.strerror(number)})."
 
 
 def _nearest_notebook(path: Path) -> str:
@@ -113,18 +161,39 @@ def _nearest_notebook(path: Path) -> str:
     return f" {did_you_mean(path.name, names, limit=4)}" if names else ""
 
 
-def _from_json(text: str, path: Path) -> Document:
+def _from_json(text: str, label: str, notes: list[str]) -> Document:
+    def keep_once(pairs: list[tuple[str, Any]]) -> Document:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            twice = {name for name, _ in pairs if sum(n == name for n, _ in pairs) > 1}
+            if wrong := sorted(_STRUCTURE & twice):
+                raise DagbookError(
+                    f"{label}: has `{wrong[0]}` twice in one place, as after a bad merge; "
+                    "keep one of them."
+                )
+            _note_once(notes, "a name stood twice in one place of the file; the last one counts")
+        return made
+
+    def keep_odd(number: str) -> float:
+        _note_once(notes, "the file holds NaN or Infinity, which JSON has not; stored as text")
+        return float(number)
+
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=keep_once, parse_constant=keep_odd)
     except json.JSONDecodeError as error:
-        raise DagbookError(f"{path}: {_json_fault(text, error)}") from None
+        raise DagbookError(f"{label}: {_json_fault(text, error)}") from None
     except RecursionError:
-        raise DagbookError(f"{path}: is JSON nested too deep to be a notebook.") from None
+        raise DagbookError(f"{label}: is JSON nested too deep to be a notebook.") from None
     except ValueError:
-        raise DagbookError(f"{path}: holds a number too long to be a notebook's.") from None
+        raise DagbookError(f"{label}: holds a number too long to be a notebook's.") from None
     if not isinstance(document, dict):
-        raise DagbookError(f"{path}: is JSON but no notebook (no object at its top).")
+        raise DagbookError(f"{label}: is JSON but no notebook (no object at its top).")
     return document
+
+
+def _note_once(notes: list[str], note: str) -> None:
+    if note not in notes:
+        notes.append(note)
 
 
 def _json_fault(text: str, error: json.JSONDecodeError) -> str:
@@ -138,22 +207,26 @@ def _json_fault(text: str, error: json.JSONDecodeError) -> str:
     return f"line {error.lineno}, column {error.colno}: is not valid JSON ({error.msg})."
 
 
-def _through_jupytext(text: str, path: Path) -> Document:
+def _through_jupytext(text: str, suffix: str, label: str) -> Document:
     try:
         import jupytext
     except ImportError:
         raise DagbookError(
-            f"{path}: reading a {path.suffix} notebook needs jupytext: `pip install jupytext`."
+            f"{label}: reading a {suffix} notebook needs jupytext: `pip install jupytext`."
         ) from None
     try:
         # A plain dict of lists and text, as if it had come from a file.
-        document: Document = json.loads(json.dumps(jupytext.reads(text, fmt=path.suffix)))
+        document: Document = json.loads(json.dumps(jupytext.reads(text, fmt=suffix)))
         _drop_passing_ids(document)
     except Exception as error:
         raise DagbookError(
-            f"{path}: jupytext cannot read it as a notebook ({type(error).__name__}); "
+            f"{label}: jupytext cannot read it as a notebook ({type(error).__name__}); "
             "check its header."
         ) from None
+    first = next(iter(document["cells"]), {"cell_type": ""})
+    if first["cell_type"] == "raw" and _LOST_HEADER.match(first["source"]):
+        # Else it would run on another kernel than it asks for.
+        raise DagbookError(f"{label}: its header is no valid YAML, so jupytext cannot read it.")
     return document
 
 

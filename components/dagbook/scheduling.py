@@ -100,7 +100,7 @@ def plan_schedule(
         DagbookError: something wished for does not exist, or several components would do.
     """
     name = _name_in(project, notebook)
-    read = read_notebook(notebook)
+    read = read_notebook(notebook, within=project.root)
     index = index_components(project)
     existing = index.choose(name, component)
     cron = parse_schedule(wish.schedule) if wish.schedule is not None else None

@@ -512,9 +512,27 @@ def test_the_code_version_does_not_change_with_what_does_not_run() -> None:
     assert code_version(same) == code_version(parse(*VERSIONED))
 
 
-def test_a_half_surrogate_in_a_source_is_hashed_and_read() -> None:
-    notebook = parse_notebook(document(cell("x = '\ud800'", "metrics")))
-    assert len(code_version(notebook)) == 64
+@pytest.mark.parametrize(
+    ("sign", "answer"),
+    [
+        ("\ud800", "holds half a character (a lone surrogate) in line 2; delete it."),
+        ("\0", "holds a NUL character in line 2; delete it."),
+    ],
+    ids=["half a surrogate pair", "NUL"],
+)
+def test_code_that_no_kernel_can_be_sent_is_refused(sign: str, answer: str) -> None:
+    with pytest.raises(DagbookError) as caught:
+        parse_notebook(document(cell(f"y = 1\nx = '{sign}'")))
+    assert str(caught.value) == f"notebook, cell 1: {answer}"
+
+
+def test_half_a_character_in_a_text_cell_is_replaced_and_said() -> None:
+    text = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "a\ud800b\U0001f600"}
+    notebook = parse_notebook(document(text))
+    assert notebook.cells[0].source == "a\ufffdb\U0001f600"
+    assert notebook.notes == (
+        "cell 1: held half a character (a lone surrogate), which is replaced",
+    )
 
 
 def test_large_notebooks_are_read_cell_by_cell() -> None:

@@ -28,6 +28,14 @@ def document(*cells: Any, **more: Any) -> dict[str, Any]:
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": list(cells), **more}
 
 
+OLD_3: dict[str, Any] = {
+    "nbformat": 3,
+    "nbformat_minor": 0,
+    "metadata": {"name": "old"},
+    "worksheets": [{"cells": []}],
+}
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
     """Libraries of others print what they dislike of a file; none of it may show."""
@@ -131,6 +139,16 @@ def test_a_file_of_somebody_else_is_refused(file: Path) -> None:
             id="binary",
         ),
         pytest.param(
+            "{}".encode("utf-16"),
+            "is in UTF-16; save the notebook again as UTF-8.",
+            id="UTF-16",
+        ),
+        pytest.param(
+            b'{"nbformat": 4, "cells": [], "cells": ["hunter2"]}',
+            "has `cells` twice in one place, as after a bad merge; keep one of them.",
+            id="two lists of cells",
+        ),
+        pytest.param(
             b"hunter2 = 1", "line 1, column 1: is not valid JSON (Expecting value).", id="not JSON"
         ),
         pytest.param(
@@ -198,6 +216,90 @@ def test_a_file_of_somebody_else_is_refused(file: Path) -> None:
 def test_a_file_that_is_no_notebook_is_refused(file: Path, content: bytes, answer: str) -> None:
     file.write_bytes(content)
     assert refusal(file) == answer
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        (
+            document(metadata={"x": float("nan"), "y": float("-inf")}),
+            "the file holds NaN or Infinity, which JSON has not; stored as text",
+        ),
+        (
+            document(more=SECRET),
+            "the notebook had keys that no notebook has, which are left out",
+        ),
+        (
+            document(cell("1", id="a", more=SECRET)),
+            "cell 1: had keys that no cell has, which are left out",
+        ),
+        (
+            OLD_3,
+            "the notebook had the old notebook format 3; read as 4",
+        ),
+    ],
+    ids=["NaN", "a key of the notebook", "a key of a cell", "an old format"],
+)
+def test_what_is_harmless_is_mended_and_said(
+    file: Path, content: dict[str, Any], note: str
+) -> None:
+    file.write_text(json.dumps(content))
+    notebook = read_notebook(file)
+    assert notebook.notes[0] == note
+    nbformat.validate(nbformat.from_dict(notebook.document))
+
+
+def test_a_name_that_stands_twice_where_it_does_no_harm_is_said_once(file: Path) -> None:
+    text = json.dumps(document(metadata={"x": 1, "y": {"z": 1}}))
+    file.write_text(text.replace('"x": 1', '"x": 1, "x": 2').replace('"z": 1', '"z": 1, "z": 2'))
+    notebook = read_notebook(file)
+    assert notebook.notes[0] == "a name stood twice in one place of the file; the last one counts"
+    assert notebook.document["metadata"]["x"] == notebook.document["metadata"]["y"]["z"] == 2
+
+
+def test_nesting_too_deep_is_left_out_of_outputs_and_refused_elsewhere(file: Path) -> None:
+    deep: Any = SECRET
+    for _ in range(300):
+        deep = [deep]
+    output = {"output_type": "display_data", "metadata": {}, "data": {"application/json": deep}}
+    file.write_text(json.dumps(document(cell("1", id="a", outputs=[output]))))
+    notebook = read_notebook(file)
+    assert notebook.notes[0] == "cell 1: had outputs nested too deep, which are left out"
+    assert notebook.document["cells"][0]["outputs"] == []
+    file.write_text(json.dumps(document(metadata={"x": deep})))
+    assert refusal(file) == "its metadata is nested too deep to be a notebook's."
+    file.write_text(json.dumps(document(cell("1", metadata={"x": deep}))))
+    with pytest.raises(DagbookError) as caught:
+        read_notebook(file)
+    assert str(caught.value) == f"{file}, cell 1: its metadata is nested too deep."
+
+
+def test_a_link_out_of_the_project_is_refused_where_a_project_is_given(
+    file: Path, tmp_path: Path
+) -> None:
+    project, alias = tmp_path / "project", tmp_path / "alias"
+    project.mkdir()
+    alias.symlink_to(project)
+    file.write_text(json.dumps(document()))
+    link = project / "n.ipynb"
+    link.symlink_to(file)
+    assert read_notebook(link).path == link
+    with pytest.raises(DagbookError) as caught:
+        read_notebook(link, within=project)
+    assert str(caught.value) == (
+        f"{link}: leads to a file outside the project {project}; put the notebook itself there."
+    )
+    link.unlink()
+    file.rename(link)
+    (project / "again.ipynb").symlink_to(link)
+    assert read_notebook(alias / "again.ipynb", within=alias).cells == ()
+
+
+def test_a_name_that_cannot_be_printed_is_shown_as_python_would(tmp_path: Path) -> None:
+    for name in ("a\nb.ipynb", os.fsdecode(b"\xff.ipynb")):
+        with pytest.raises(DagbookError) as caught:
+            read_notebook(tmp_path / name)
+        assert str(caught.value) == f"{str(tmp_path / name)!r}: does not exist."
 
 
 def test_a_file_that_is_too_large_is_refused_unread(file: Path) -> None:
@@ -389,6 +491,14 @@ def test_a_damaged_jupytext_header_is_refused(tmp_path: Path) -> None:
     assert refusal(path) == (
         "jupytext cannot read it as a notebook (ParserError); check its header."
     )
+
+
+def test_a_header_that_jupytext_would_pass_over_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "churn.py"
+    path.write_text(f"# ---\n# title: x\n# jupyter: [{SECRET}\n# ---\n\nx = 1\n")
+    assert refusal(path) == "its header is no valid YAML, so jupytext cannot read it."
+    path.write_text("# ---\n# title: x\n# ---\n\nx = 1\n")
+    assert read_notebook(path).cells[-1].source == "x = 1"
 
 
 def test_without_jupytext_the_error_says_how_to_get_it(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     A user's mistake prints one line on stderr and returns 2.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no `✓`, or a file's name that is no text, is no reason to fail
+        # after a run that went well.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _dispatch(arguments)
     except DagbookError as error:

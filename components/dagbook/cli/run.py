@@ -79,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
         if progress is not None:
             progress.close()
     if args.json:
-        print(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
+        is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        print(json.dumps(result.to_json(), indent=1, ensure_ascii=not is_utf8))
     else:
         _print(result)
     return result.status.exit_code

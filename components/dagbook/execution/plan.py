@@ -116,8 +116,7 @@ def make_plan(
     values = resolve_parameters(
         notebook, parameters or {}, from_text=options.get("parameters_are_text", False)
     )
-    kernel = options.get("kernel") or notebook.kernel_name
-    kernelspec = find_kernel(kernel, notebook.language)
+    kernelspec = _find_kernel(notebook, options.get("kernel"))
     _check_metrics(notebook)
     here = Path.cwd() if notebook.path is None else notebook.path.absolute().parent
     project_root = options.get("project_root")
@@ -146,6 +145,15 @@ def make_plan(
         origin=options.get("origin") or Origin(),
         good_runs=options.get("good_runs"),
     )
+
+
+def _find_kernel(notebook: Notebook, chosen: str | None) -> KernelSpec:
+    if chosen:
+        return find_kernel(chosen)
+    try:
+        return find_kernel(notebook.kernel_name, notebook.language)
+    except DagbookError as error:
+        raise DagbookError(f"{notebook.label}: {error}") from None
 
 
 def _check_metrics(notebook: Notebook) -> None:

@@ -75,7 +75,7 @@ class NotebookAsset:
         A notebook in the middle of an edit must not take every other asset down with it.
         """
         try:
-            notebook = read_notebook(self.notebook_path)
+            notebook = read_notebook(self.notebook_path, within=self.project_root)
             _ = notebook.parameters  # reading them may refuse the notebook as well
         except DagbookError as error:
             return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,8 @@ def find_problems(
     component, problems = _without_notebook(attributes, project_root, component_class)
     path_is_wrong = any(problem.loc == ("notebook",) for problem in problems)
     if component is not None and component.notebook and not path_is_wrong:
-        problems += notebook_problems(component, project_root / component.notebook)
+        path = project_root / component.notebook
+        problems += notebook_problems(component, path, within=project_root)
     return _in_order(problems, attributes)
 
 
@@ -113,10 +115,12 @@ def setting_problems(component: NotebookRunnerComponent, project_root: Path) -> 
     return list(_setting_problems(component, project_root))
 
 
-def notebook_problems(component: NotebookRunnerComponent, path: Path) -> list[Problem]:
-    """Find what the notebook says against its YAML."""
+def notebook_problems(
+    component: NotebookRunnerComponent, path: Path, *, within: Path | None = None
+) -> list[Problem]:
+    """Find what the notebook says against its YAML; it must lie in the project, `within`."""
     try:
-        notebook = read_notebook(path)
+        notebook = read_notebook(path, within=within)
     except DagbookError as error:
         return [Problem(("notebook",), str(error))]
     try:
@@ -171,7 +175,7 @@ def _about_path(notebook: str, root: Path) -> Iterator[Problem]:
         yield Problem(
             loc, f"{notebook!r} is no notebook: name a .ipynb, or a .py or .md of jupytext"
         )
-    elif not (root / path).is_file():
+    elif not os.path.lexists(root / path):  # what is there and no notebook says so itself
         folder = (root / path).parent
         there = sorted(p.name for p in folder.glob("*.ipynb")) if folder.is_dir() else []
         elsewhere = sorted(p.relative_to(root).as_posix() for p in _notebooks(root, path.name))
@@ -259,9 +263,13 @@ def _notebook_problems(c: NotebookRunnerComponent, notebook: Notebook) -> Iterat
             f"the notebook requires {', '.join(f'`{name}`' for name in missing)}: give a value, "
             "a scheduled run has nobody to ask",
         )
-    at = "kernel" if c.kernel is not None else "notebook"
-    kernel = c.kernel or notebook.kernel_name
-    yield from _raised((at,), lambda: find_kernel(kernel, notebook.language))
+    if c.kernel is not None:
+        yield from _raised(("kernel",), lambda: find_kernel(c.kernel, notebook.language))
+        return
+    for problem in _raised(
+        ("notebook",), lambda: find_kernel(notebook.kernel_name, notebook.language)
+    ):
+        yield Problem(problem.loc, f"{notebook.label}: {problem.text}")
 
 
 def _schedule(c: NotebookRunnerComponent) -> Any:

@@ -72,7 +72,7 @@ class Step:
             DagbookError: the notebook or a value is refused.
         """
         config = overrides(self.context.op_execution_context.op_config)
-        self.notebook = read_notebook(self.asset.notebook_path)
+        self.notebook = read_notebook(self.asset.notebook_path, within=self.asset.project_root)
         self.values = read_run_values(self.context, self.component.schedule, self.asset.partitions)
         self.recording.about(self.notebook, self.values)
         lookup = self.values.lookup(self.recording.experiment_id)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -110,3 +113,17 @@ def test_progress_is_drawn_at_a_terminal_only(notebook):
         bar.close()
     assert "▓▓▓▓▓▓▓▓▓▓░░░░░░░░░░ cell 3 of 4 · 0:00" in terminal.getvalue()
     assert file.getvalue() == ""
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_terminal_that_knows_ascii_only_is_no_reason_to_fail(notebook, tmp_path, options):
+    path = Path(notebook("1"))
+    path = path.rename(tmp_path / os.fsdecode(b"\xff\xc3\xa9.ipynb"))
+    done = subprocess.run(
+        [sys.executable, "-m", "dagbook", "run", path, *options],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii:strict"},
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.decode("ascii")
+    assert json.loads(said)["status"] == "succeeded" if options else "succeeded" in said

@@ -109,6 +109,14 @@ def test_an_unknown_kernel_is_refused_with_those_there_are(make_notebook):
     assert not (path.parent / "runs").exists()
 
 
+def test_a_notebook_that_asks_for_an_unknown_kernel_is_named(make_notebook):
+    path = make_notebook("1")
+    path.write_text(path.read_text().replace('"python3"', '"python33"'))
+    with pytest.raises(DagbookError) as refused:
+        run_notebook(path)
+    assert str(refused.value).startswith(f"{path}: kernel 'python33' is not installed here.")
+
+
 def test_a_metrics_cell_in_an_unreadable_language_is_refused(make_notebook, bash_kernel):
     path = make_notebook(("X=1", "metrics"), language="bash")
     with pytest.raises(DagbookError, match="cell 1"):
