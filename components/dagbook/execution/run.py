@@ -277,6 +277,7 @@ class Execution:
         assert self._tracing is not None
         if (found := self._tracing.news()) is not None:
             self._place.journal.event("provenance", found.to_json(), str(self._good_runs))
+            self._place.journal.flush()
 
     @property
     def _good_runs(self) -> Path:

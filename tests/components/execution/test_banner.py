@@ -13,7 +13,7 @@ import pytest
 from dagbook.execution import RunStatus, run_notebook
 from dagbook.execution.last_good import Comparison, compare_with_last_good
 from dagbook.execution.provenance import Provenance
-from dagbook.execution.result import Cause, CellResult, CellStatus, ExecutionResult, Resources
+from dagbook.execution.result import CellResult, CellStatus, ExecutionResult, Resources
 from dagbook.execution.stored_notebook import banner
 from dagbook.policy import find_size
 
@@ -277,31 +277,16 @@ def test_nothing_of_the_notebook_shapes_the_banner():
     )
 
 
-@pytest.mark.parametrize(
-    ("status", "cause", "peak", "advice"),
-    [
-        (RunStatus.TIMED_OUT, Cause.TIME, 2**20, "Next size up: medium (4 CPU, 16 GiB, 4 h)."),
-        (RunStatus.KILLED, Cause.MEMORY, 2**32, "Next size up: medium (4 CPU, 16 GiB, 4 h)."),
-        (RunStatus.KILLED, Cause.KERNEL, 2**20, None),
-        (RunStatus.FAILED, Cause.ERROR, 2**32, None),
-    ],
-    ids=["time", "memory", "killed by another", "an error"],
-)
-def test_the_banner_tells_figures_and_the_next_size_where_it_would_help(
-    status, cause, peak, advice
-):
-    result = ExecutionResult(
-        status,
+def test_the_banner_tells_figures_and_what_did_not_run():
+    result = failed(
         reason="why",
-        cause=cause,
         duration_seconds=75.5,
         cells=[CellResult(0, "a", None, CellStatus.NOT_RUN)],
-        resources=Resources(peak_memory_bytes=peak, limit_bytes=2**32),
+        resources=Resources(peak_memory_bytes=2**32, limit_bytes=2**32),
     )
-    lines = banner(result, find_size("small")).split("\n\n")
-    peak_text = {2**20: "1 MiB", 2**32: "4 GiB"}[peak]
-    assert lines[1:3] == [
+    assert banner(result, find_size("small")).split("\n\n") == [
+        "### ✕ Failed",
         "why",
-        f"ran 75.5 s · peak memory {peak_text} · size small (2 CPU, 4 GiB, 1 h)",
+        "ran 75.5 s · peak memory 4 GiB · size small (2 CPU, 4 GiB, 1 h)",
+        "1 cell below did not run.",
     ]
-    assert lines[3:] == [*([advice] if advice else []), "1 cell below did not run."]
