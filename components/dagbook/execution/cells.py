@@ -70,6 +70,7 @@ class CellRunner:
         emit: EventListener,
         results: dict[str, CellResult],
         over_size: Callable[[], str | None],
+        should_stop: Callable[[], str | None] | None = None,
     ) -> None:
         self.metrics: list[MetricPoint] = []
         self.checks: list[CheckResult] = []
@@ -87,6 +88,7 @@ class CellRunner:
         self._emit = emit
         self._results = results
         self._over_size = over_size
+        self._should_stop = should_stop
         self._authored = {cell.id: cell for cell in notebook.cells}
         self._cell_metrics: list[MetricPoint] = []
         self._kill_at: float | None = None
@@ -269,6 +271,10 @@ class CellRunner:
                 self._kernel.kill()
         elif (reason := self._clock.over()) is not None:
             self._stop(RunStatus.TIMED_OUT, reason, Cause.TIME)
+            self._kill_at = self._clock.kill_at()
+            self._interrupt()
+        elif self._should_stop is not None and (reason := self._should_stop()) is not None:
+            self._stop(RunStatus.CANCELLED, reason, Cause.CANCELLED)
             self._kill_at = self._clock.kill_at()
             self._interrupt()
 

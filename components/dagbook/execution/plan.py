@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -43,6 +43,8 @@ class RunOptions(TypedDict, total=False):
         origin: what the caller knows of where the run comes from, for its provenance.
         good_runs: a folder whose good runs, or those of its sub-folders, a run that does not
             succeed is compared with; by default the folder of its own result.
+        should_stop: asked several times a second; once it gives a reason, the run ends as
+            cancelled, with that reason.
     """
 
     parameters_are_text: bool
@@ -60,6 +62,7 @@ class RunOptions(TypedDict, total=False):
     on_event: EventListener | None
     origin: Origin | None
     good_runs: Path | None
+    should_stop: Callable[[], str | None] | None
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class Plan:
     listener: EventListener | None = None
     origin: Origin = field(default_factory=Origin)
     good_runs: Path | None = None
+    should_stop: Callable[[], str | None] | None = None
 
     @property
     def notebook_name(self) -> str | None:
@@ -144,6 +148,7 @@ def make_plan(
         listener=options.get("on_event"),
         origin=options.get("origin") or Origin(),
         good_runs=options.get("good_runs"),
+        should_stop=options.get("should_stop"),
     )
 
 

@@ -246,6 +246,7 @@ class Execution:
                 emit=self._emit,
                 results=self._results,
                 over_size=self._over_size,
+                should_stop=plan.should_stop,
             )
             assert self._tracing is not None
             self._tracing.ask(plan, info["content"], conversation, self._cells.tick)

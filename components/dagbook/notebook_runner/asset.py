@@ -24,6 +24,9 @@ Execute = Callable[[dg.AssetExecutionContext], Iterator[Any]]
 
 KEY_PART = re.compile(r"[A-Za-z0-9_\-]+")
 
+#: On the op: where its executed notebooks go. It marks the steps of a run that are ours.
+RESULTS_TAG = "dagbook/results"
+
 # Dagster makes names of ops, inputs and outputs from keys and refuses these.
 _RESERVED = frozenset(
     [
@@ -56,8 +59,7 @@ class NotebookAsset:
 
     def output_folder(self, partition: str | None) -> Path:
         """Where a run's executed notebook and its HTML go."""
-        folder = self.project_root.joinpath("runs", *self.key.path)
-        return folder / _as_file_name(partition) if partition is not None else folder
+        return folder_of_partition(self.project_root.joinpath("runs", *self.key.path), partition)
 
     def modules(self, notebook: Notebook) -> tuple[Path, ...]:
         """The project's own Python files that the notebook imports."""
@@ -80,6 +82,11 @@ class NotebookAsset:
         except DagbookError as error:
             return error
         return notebook
+
+
+def folder_of_partition(folder: Path, partition: str | None) -> Path:
+    """Where a partition's executed notebooks go, below those of its asset."""
+    return folder / _as_file_name(partition) if partition is not None else folder
 
 
 def op_name(key: dg.AssetKey) -> str:
@@ -161,10 +168,11 @@ def _metadata(asset: NotebookAsset) -> dict[str, Any]:
 
 
 def _op_tags(asset: NotebookAsset) -> dict[str, str]:
+    tags = {RESULTS_TAG: str(asset.output_folder(None))}
     # Dagster's page of the op then offers the source notebook; it opens .ipynb only.
     if asset.notebook_path.suffix != ".ipynb":
-        return {"kind": "jupyter"}
-    return {"kind": "ipynb", "notebook_path": str(asset.notebook_path)}
+        return {**tags, "kind": "jupyter"}
+    return {**tags, "kind": "ipynb", "notebook_path": str(asset.notebook_path)}
 
 
 def _key(text: str) -> dg.AssetKey:

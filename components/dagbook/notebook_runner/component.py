@@ -24,6 +24,7 @@ from dagbook.notebook_runner.attributes import (
 )
 from dagbook.notebook_runner.partitions import build_partitions
 from dagbook.notebook_runner.place import find_place
+from dagbook.notebook_runner.reaper import reaper_sensor
 from dagbook.notebook_runner.scaffolder import NotebookRunnerScaffolder
 from dagbook.notebook_runner.schedule import build_schedule
 from dagbook.policy.sizes import DEFAULT_SIZE
@@ -206,7 +207,9 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
             )
             schedules = [schedule]
         definition = build_asset(asset, lambda run: self.execute(run, asset))
-        return dg.Definitions(assets=[definition], schedules=schedules, jobs=jobs)
+        return dg.Definitions(
+            assets=[definition], schedules=schedules, jobs=jobs, sensors=[reaper_sensor]
+        )
 
     def place(self, context: dg.ComponentLoadContext) -> NotebookAsset:
         """Give the component its key and its project.

@@ -16,6 +16,7 @@ from dagbook.errors import DagbookError
 from dagbook.notebook import Notebook, resolve_parameters
 from dagbook.notebook_runner.attributes import Schedule
 from dagbook.notebook_runner.intervals import last_interval
+from dagbook.notebook_runner.patience import patiently
 from dagbook.notebook_runner.run_time_names import fill_in, names_in
 from dagbook.notebook_runner.schedule import TICK_TAG
 
@@ -113,7 +114,7 @@ def fill_in_parameters(
 
 def _launched_at(context: dg.AssetExecutionContext) -> datetime:
     # The run's own time, not the clock's: a second try is about the same interval as the first.
-    record = context.instance.get_run_record_by_id(context.run.run_id)
+    record = patiently(lambda: context.instance.get_run_record_by_id(context.run.run_id))
     if record is None:
         return datetime.now(UTC)
     created: datetime = record.create_timestamp

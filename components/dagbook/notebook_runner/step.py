@@ -15,6 +15,7 @@ from dagbook.execution.result import Cause, CheckResult, ExecutionResult, RunSta
 from dagbook.notebook import Notebook, read_notebook
 from dagbook.notebook_runner.asset import NotebookAsset
 from dagbook.notebook_runner.attributes import Retries
+from dagbook.notebook_runner.heartbeat import Heartbeat
 from dagbook.notebook_runner.metadata import (
     measurements,
     metric_metadata,
@@ -22,6 +23,7 @@ from dagbook.notebook_runner.metadata import (
     run_metadata,
 )
 from dagbook.notebook_runner.op_config import overrides
+from dagbook.notebook_runner.patience import patiently
 from dagbook.notebook_runner.progress import ProgressLog
 from dagbook.notebook_runner.recording import Recording
 from dagbook.notebook_runner.run_values import RunValues, fill_in_parameters, read_run_values
@@ -36,10 +38,17 @@ def run_step(context: dg.AssetExecutionContext, asset: NotebookAsset) -> Iterato
         dg.Failure: the run was refused, or did not succeed. Dagster tries again only what may
             end better: a killed kernel, and an exception in a cell where the YAML says so.
     """
-    step = Step(context, asset)
+    with Heartbeat(context) as heartbeat:
+        yield from _run_while_alive(Step(context, asset, heartbeat))
+
+
+def _run_while_alive(step: Step) -> Iterator[Any]:
     try:
+        # A run may have been ended while its worker was still coming up.
+        step.heartbeat.confirm()
         step.prepare()
         result = step.execute()
+        step.confirm(result)
     except DagbookError as refusal:
         step.recording.end(RunStatus.REFUSED)
         raise dg.Failure(
@@ -49,6 +58,7 @@ def run_step(context: dg.AssetExecutionContext, asset: NotebookAsset) -> Iterato
         step.interrupted(interruption)
         raise
     metadata = step.record(result)
+    step.confirm(result)
     yield from step.publish(result, metadata)
 
 
@@ -59,8 +69,11 @@ class Step:
     values: RunValues
     parameters: Mapping[str, Any]
 
-    def __init__(self, context: dg.AssetExecutionContext, asset: NotebookAsset) -> None:
+    def __init__(
+        self, context: dg.AssetExecutionContext, asset: NotebookAsset, heartbeat: Heartbeat
+    ) -> None:
         self.context = context
+        self.heartbeat = heartbeat
         self.asset = asset
         self.component = asset.component
         self.recording = Recording(context.log, asset)
@@ -118,6 +131,7 @@ class Step:
                 origin=Origin(asset.component_file, self._identity()),
                 # Of a partitioned asset: the good runs of all its partitions.
                 good_runs=asset.output_folder(None),
+                should_stop=self.heartbeat.reason_to_stop,
             )
         finally:
             progress.flush()
@@ -130,6 +144,19 @@ class Step:
             "trigger": said_trigger(self.context.run.tags),
             "launched_by": self.context.run.tags.get(USER_TAG),
         }
+
+    def confirm(self, result: ExecutionResult) -> None:
+        """Go on only while the run is this worker's to end.
+
+        Raises:
+            DagsterExecutionInterruptedError: it was ended from outside, with the result as
+                `interrupted` finds it.
+        """
+        try:
+            self.heartbeat.confirm()
+        except dg.DagsterExecutionInterruptedError as ended:
+            ended.dagbook_result = result  # type: ignore[attr-defined]
+            raise
 
     def record(self, result: ExecutionResult) -> dict[str, Any]:
         """Put the run on record in MLflow; returns what it tells the reader in Dagster."""
@@ -168,19 +195,20 @@ class Step:
             self.recording.end(RunStatus.CANCELLED if is_cancel else RunStatus.FAILED)
             return
         # First the link: MLflow may be slow, and a cancel is not waited for.
-        self.context.log.info(f"Cancelled. The notebook so far: {result.executed_notebook}")
-        self.context.log_event(
-            dg.AssetObservation(
-                self.asset.key,
-                partition=self.values.partition_key,
-                metadata=run_metadata(
-                    result,
-                    self.notebook,
-                    code_version=self.asset.code_version(self.notebook),
-                    wanted=self.component.monitoring.track_metrics,
-                ),
-            )
+        why = self.heartbeat.reason_to_stop()
+        said = f"Nothing is materialised: {why}" if why else "Cancelled"
+        self.context.log.info(f"{said}. The notebook so far: {result.executed_notebook}")
+        observation = dg.AssetObservation(
+            self.asset.key,
+            partition=self.values.partition_key,
+            metadata=run_metadata(
+                result,
+                self.notebook,
+                code_version=self.asset.code_version(self.notebook),
+                wanted=self.component.monitoring.track_metrics,
+            ),
         )
+        patiently(lambda: self.context.log_event(observation))
         self.recording.finish_soon(result)
 
     def _report_check(self, check: CheckResult) -> Iterator[dg.AssetCheckResult]:
@@ -201,18 +229,17 @@ class Step:
             return
         # A check edited in since Dagster loaded the notebook: recorded all the same, where an
         # undeclared result would fail the run.
-        self.context.log_event(
-            dg.AssetCheckEvaluation(
-                asset_key=self.asset.key,
-                check_name=name,
-                passed=check.passed,
-                metadata={},
-                severity=severity,
-                description=check.message or None,
-                blocking=check.blocking,
-                partition=self.values.partition_key,
-            )
+        evaluation = dg.AssetCheckEvaluation(
+            asset_key=self.asset.key,
+            check_name=name,
+            passed=check.passed,
+            metadata={},
+            severity=severity,
+            description=check.message or None,
+            blocking=check.blocking,
+            partition=self.values.partition_key,
         )
+        patiently(lambda: self.context.log_event(evaluation))
 
     def _fail(self, result: ExecutionResult, metadata: dict[str, Any]) -> NoReturn:
         """End this try; another follows where it may end better and the YAML allows it."""

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from dagbook.errors import DagbookError
 from dagbook.project import Project
+from dagbook.run_tags import NOTEBOOK_TAG, VANISHED_TAG, read_tag
 from dagbook.services.instance import open_instance
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance, EventLogEntry, RunRecord
+    from dagster import DagsterInstance, DagsterRun, EventLogEntry, RunRecord
 
 #: Dagster's word -> the word of `dagbook run` and the executed notebook.
 STATES = {
@@ -128,9 +129,10 @@ def _records(instance: DagsterInstance) -> Iterator[RunRecord]:
 
 def _run(instance: DagsterInstance, record: RunRecord) -> Run:
     run = record.dagster_run
-    told = _told_by(instance, run.run_id)
+    vanished = _told_of_vanished(run)
+    told = {**_told_by(instance, run.run_id), **vanished}
     state = STATES.get(run.status.value, run.status.value.lower())
-    if state == "failed" and told.get(STATUS_KEY):
+    if state == "failed" and told.get(STATUS_KEY) and not vanished:
         # Dagster knows one way to fail; the runner says whether it was killed or timed out.
         state = str(told[STATUS_KEY])
     created = record.create_timestamp
@@ -178,6 +180,13 @@ def _told_by(instance: DagsterInstance, run_id: str) -> dict[str, Any]:
         metadata = _metadata(record.event_log_entry)
         told.update({name: getattr(value, "value", value) for name, value in metadata.items()})
     return told
+
+
+def _told_of_vanished(run: DagsterRun) -> dict[str, Any]:
+    """What was found out about a run whose worker had vanished."""
+    found = {"reason": VANISHED_TAG, NOTEBOOK_KEY: NOTEBOOK_TAG}
+    told = {name: read_tag(run.tags, tag, run.run_id) for name, tag in found.items()}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _metadata(entry: EventLogEntry) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dagbook.run_tags import HEARTBEAT_TAG, read_tag
 from dagbook.services.sockets import SOCKET_NAME
 
 if TYPE_CHECKING:
@@ -64,7 +65,29 @@ def settle_runs(
     instance: DagsterInstance, state: Literal["failed", "canceled"], message: str
 ) -> list[DagsterRun]:
     """Write down that runs ended whose processes are gone: nobody else would."""
-    runs = runs_under_way(instance)
+    return _settle(instance, runs_under_way(instance), state, message)
+
+
+def settle_unheard_runs(instance: DagsterInstance) -> list[DagsterRun]:
+    """Write down that runs ended whose processes are gone and never beat.
+
+    Those that did are left to the sensor that looks after them: it knows when they were last
+    heard of, and saves what they had done.
+    """
+    runs = [
+        run
+        for run in runs_under_way(instance)
+        if read_tag(run.tags, HEARTBEAT_TAG, run.run_id) is None
+    ]
+    return _settle(instance, runs, "failed", "its worker vanished before a notebook began")
+
+
+def _settle(
+    instance: DagsterInstance,
+    runs: list[DagsterRun],
+    state: Literal["failed", "canceled"],
+    message: str,
+) -> list[DagsterRun]:
     for run in runs:
         if state == "failed":
             instance.report_run_failed(run, message)

@@ -39,7 +39,7 @@ from dagbook.services.record import (
     write_record,
 )
 from dagbook.services.running import heal_definitions, is_served
-from dagbook.services.runs_under_way import settle_runs
+from dagbook.services.runs_under_way import settle_unheard_runs
 from dagbook.services.sockets import known_sockets, make_socket, remove_socket
 from dagbook.services.webserver import ServiceState, ask_state
 
@@ -239,7 +239,7 @@ class _Start:
     def _settle_runs(self) -> None:
         with open_instance(self.project) as instance:
             if instance is not None:
-                settle_runs(instance, "failed", "The processes of this run vanished.")
+                settle_unheard_runs(instance)
 
     def _code_server_listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as client:
