@@ -47,7 +47,7 @@ def main() -> int:
     wanted = options.fault and {name.upper() for name in options.fault.split(",")}
     failed = False
     for fault in all_faults():
-        if wanted and fault.number not in wanted:
+        if wanted and fault.number.upper() not in wanted:
             continue
         for variant in fault.variants:
             if options.variant and options.variant not in variant.name:
