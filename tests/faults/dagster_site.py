@@ -5,10 +5,12 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -24,7 +26,6 @@ from notebooks import write_notebook
 from dagbook.project import create_project
 from dagbook.services import instance_home, prepare_instance, start_services, stop_services
 from dagbook.services.processes import find_family
-from dagbook.services.record import read_record
 
 ENDED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 IN_PROCESS = {"execution": {"config": {"in_process": {}}}}
@@ -73,6 +74,10 @@ mutation ($params: ExecutionParams!) { launchPipelineExecution(executionParams: 
 LOGS = """
 query ($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events {
   __typename ... on MessageEvent { message eventType } } } } }
+"""
+TICKS = """
+query ($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { ... on Sensor {
+  sensorState { ticks(limit: 1) { status } } } } }
 """
 TERMINATE = """
 mutation ($id: String!, $how: TerminateRunPolicy) {
@@ -237,6 +242,21 @@ class Site:
         """How often a run's end was told."""
         return _text(self.root / name).splitlines().count(run_id)
 
+    def is_watched(self) -> bool:
+        """Whether the sensor that counts failures has looked: it tells what comes after that."""
+        repository = self._repository()
+        found = self.ask(TICKS, sensor={**repository, "sensorName": "alarm"})["sensorOrError"]
+        return bool(found["sensorState"]["ticks"])
+
+    def killed_in_log(self, run_id: str) -> Path | None:
+        """The notebook that the log of a run whose worker vanished names, if it is there."""
+        mark = "The notebook so far: "
+        for event in self.events(run_id):
+            _, found, path = (event.get("message") or "").partition(mark)
+            if found and Path(path).is_file():
+                return Path(path)
+        return None
+
     def executed(self, asset: str) -> list[Path]:
         """The executed notebooks of an asset."""
         return sorted((self.root / "runs" / asset).glob("*.ipynb"))
@@ -270,14 +290,17 @@ _shared: dict[str, Site] = {}
 _lock = threading.Lock()
 
 
-def shared_site(make: Callable[[], Site]) -> Site:
-    """One site for many trials, for each means; ended with this process."""
+def shared_site() -> Site:
+    """One site for many trials, for each means; ended and removed with this process."""
     key = os.environ.get(WITHOUT_VARIABLE, "")
     with _lock:
         if key not in _shared:
-            site = make()
+            folder = tempfile.mkdtemp(prefix="fault-site-")
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            site = Site(Path(folder) / "shop")
             atexit.register(site.stop)
             site.start()
+            eventually(site.is_watched)
             _shared[key] = site
         return _shared[key]
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from pathlib import Path
 
 from dagster_site import Site, eventually, is_alive, shared_site, status_in
 from harness import Fault, Outcome, Trial, Variant, held_or
 from notebooks import read_cells, text_of
-
-
-def _site() -> Site:
-    folder = Path(tempfile.mkdtemp(prefix="fault-terminate-"))
-    return shared_site(lambda: Site(folder / "shop"))
 
 
 def _cancelled(site: Site, run_id: str, how: str) -> Outcome:
@@ -41,7 +34,7 @@ def _cancelled(site: Site, run_id: str, how: str) -> Outcome:
 
 def by_button(trial: Trial) -> Outcome:
     """Cancel it as the page does."""
-    site = _site()
+    site = shared_site()
     run_id = site.launch("slow")
     site.pids(run_id)
     return _cancelled(site, run_id, "SAFE_TERMINATE")
@@ -49,7 +42,7 @@ def by_button(trial: Trial) -> Outcome:
 
 def by_mark(trial: Trial) -> Outcome:
     """Mark it as cancelled at once; its worker may only learn of that."""
-    site = _site()
+    site = shared_site()
     run_id = site.launch("slow")
     site.pids(run_id)
     return _cancelled(site, run_id, "MARK_AS_CANCELED_IMMEDIATELY")

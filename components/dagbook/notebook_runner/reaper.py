@@ -208,11 +208,11 @@ def _why_never_heard_of(instance: dg.DagsterInstance, record: dg.RunRecord) -> s
     launch = find_launch(instance, record)
     if launch.life is Life.GONE:
         return (
-            "its worker vanished before the notebook began: started at "
-            f"{_moment(launch.at)} (process {launch.pid})"
+            "its worker vanished before the notebook began: launched at "
+            f"{_moment(launch.at)}" + (f" (process {launch.pid})" if launch.pid else "")
         )
     if launch.life is Life.UNKNOWN and launch.age > BETWEEN_SECONDS:
-        return f"its worker was never heard of: started at {_moment(launch.at)}"
+        return f"its worker was never heard of: launched at {_moment(launch.at)}"
     return None
 
 

@@ -19,6 +19,8 @@ from dagbook.notebook_runner.worker import Life, worker_of
 _PARTITION_TAG = "dagster/partition"
 #: How far a process's start, which the system computes from the clock, may be off, in seconds.
 _START_TOLERANCE = 5.0
+#: How long a process may take from its start to its first word, in seconds.
+COMING_UP_SECONDS = 30.0
 _ENDS = {
     dg.DagsterEventType.RUN_SUCCESS,
     dg.DagsterEventType.RUN_FAILURE,
@@ -99,7 +101,10 @@ def find_launch(instance: dg.DagsterInstance, record: dg.RunRecord) -> Launch:
         pid = _pid_in(entry.dagster_event)
         if pid is not None:
             return Launch(began, pid, _life(pid, entry.timestamp))
-    return Launch(began, None, Life.UNKNOWN)
+    # The code server was to start a process and has been started itself since.
+    is_lost = is_here and began < psutil.Process().create_time()
+    is_late = time.time() - began > COMING_UP_SECONDS
+    return Launch(began, None, Life.GONE if is_lost and is_late else Life.UNKNOWN)
 
 
 def _pid_in(event: dg.DagsterEvent | None) -> int | None:
