@@ -143,6 +143,10 @@ def as_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(out)
 
 
+def newest(capsys: pytest.CaptureFixture[str]) -> Any:
+    return as_json(capsys, "runs", "list")["runs"][0]
+
+
 def launch(project: Project, asset: str) -> str:
     record = read_record(project)
     assert record is not None
@@ -506,14 +510,20 @@ def test_a_run_whose_processes_vanished_is_settled_by_the_next_up(
     assert main(["up"]) == 0
     launch(project, "slow")
     wait_for_kernel(project)
+    (journal,) = (project.root / "runs" / "slow").glob(".*.running/journal.jsonl")
+    wait_until(lambda: '["cell",0,"running"' in journal.read_text(), "the journal is written")
     # As when the machine is switched off.
     for process in find_family(instance_home(project)):
         with contextlib.suppress(psutil.Error):
             process.kill()
     wait_until(lambda: find_family(instance_home(project)) == [], "all processes are gone")
     assert as_json(capsys, "up")["started"] == ["code-server", "daemon", "webserver"]
-    (run,) = as_json(capsys, "runs", "list")["runs"]
+    wait_until(lambda: newest(capsys)["state"] != "running", "the run is settled")
+    run = newest(capsys)
     assert run["state"] == "failed"
+    assert run["reason"].startswith("its worker vanished: last heard of at ")
+    assert run["executed_notebook"].endswith("-killed.ipynb")
+    assert run["reason"].endswith(f", in cell 1. The notebook so far: {run['executed_notebook']}")
 
 
 def test_a_taken_port_is_refused_before_anything_starts(
