@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dagbook.context import CONTEXT_FILE_NAME
-from dagbook.execution.journal import is_abandoned
-from dagbook.execution.place import RUNNING_SUFFIX
-from dagbook.execution.recovery import recover
-from dagbook.execution.result import CellStatus
+from dagbook.execution.recovery import recover_runs
+from dagbook.execution.result import CellStatus, RunStatus
+
+#: How many of the last killed runs are looked at for one that others recovered first.
+_MOST_READ = 20
 
 
 @dataclass(frozen=True)
@@ -24,29 +24,37 @@ class Recovered:
 
 
 def recover_run(folder: Path, run_id: str) -> Recovered | None:
-    """Make the notebook of the run that was told `run_id`, if it left something in `folder`.
+    """Make the notebook of the run `run_id`, if it vanished and left something in `folder`.
+
+    Whoever looked there before may have done so already: then it is found.
 
     Returns:
         The notebook; None when the run left nothing there, lives, or had not got as far.
     """
-    for left in folder.glob(f".*{RUNNING_SUFFIX}"):
-        if _run_of(left) == run_id and is_abandoned(left):
-            notebook = recover(left)
-            if notebook is not None:
-                return _read(notebook)
+    written = recover_runs(folder)
+    others = sorted(folder.glob(f"*-{RunStatus.KILLED}.ipynb"), reverse=True)[:_MOST_READ]
+    for notebook in dict.fromkeys([*written, *others]):
+        told = _told_by(notebook)
+        if told is not None and _run_of(told) == run_id:
+            return _recovered(notebook, told)
     return None
 
 
-def _run_of(left: Path) -> str | None:
-    """The run an execution belongs to, by what its notebook was told."""
+def _told_by(notebook: Path) -> dict[str, Any] | None:
     try:
-        told: Any = json.loads((left / CONTEXT_FILE_NAME).read_bytes())
-    except (OSError, ValueError):
+        told = json.loads(notebook.read_bytes())["metadata"]["dagbook"]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return told.get("run_id") if isinstance(told, dict) else None
+    return told if isinstance(told, dict) else None
 
 
-def _read(notebook: Path) -> Recovered:
-    told: dict[str, Any] = json.loads(notebook.read_bytes())["metadata"]["dagbook"]
+def _run_of(told: dict[str, Any]) -> str | None:
+    """The run a result belongs to, by its provenance."""
+    identity = (told.get("provenance") or {}).get("identity") or {}
+    found = identity.get("run_id")
+    return None if found is None else str(found)
+
+
+def _recovered(notebook: Path, told: dict[str, Any]) -> Recovered:
     killed = [cell for cell in told["cells"] if cell["status"] == CellStatus.KILLED]
     return Recovered(notebook, told["reason"], killed[-1]["index"] + 1 if killed else None)
