@@ -29,8 +29,7 @@ class KeyTable:
 
         key = self._key(document)
         loc = _loc_of_key(document)
-        deps = document.attributes.get("deps")
-        self._deps.setdefault(key, (document, list(map(str, deps or ()))))
+        self._deps.setdefault(key, (document, _deps(document.attributes)))
         place = f"{shown_path(document.file.path)}:{document.position(loc)[0]}"
         # Dagster names ops after keys: `a-b` and `a_b` are two assets and one op.
         op = op_name(AssetKey(key.split("/")))
@@ -69,6 +68,13 @@ class KeyTable:
     def _key(self, document: Document) -> str:
         own = _own_key(document.attributes)
         return own or "/".join(self.project.asset_key(document.file.path))
+
+
+def _deps(attributes: Mapping[str, Any]) -> list[str]:
+    deps = list(map(str, attributes.get("deps") or ()))
+    settings = attributes.get("dagstermill")
+    inputs = settings.get("inputs") if isinstance(settings, Mapping) else None
+    return deps + (list(map(str, inputs.values())) if isinstance(inputs, Mapping) else [])
 
 
 def _own_key(attributes: Mapping[str, Any]) -> str | None:

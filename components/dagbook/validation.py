@@ -47,12 +47,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class Passed:
-    """A component without a problem."""
+    """A component without a problem.
+
+    `advice` says, of a notebook that dagstermill runs, what it would take to do without.
+    """
 
     file: str
     line: int
     type: str
     summary: str
+    advice: tuple[str, ...] = ()
 
 
 @dataclass
@@ -106,7 +110,7 @@ def _validate_files(project: Project, files: Sequence[Path], report: Report) -> 
             problems = [*_problems(document, project), *clashes[id(document)]]
             report.findings += problems
             if not problems:
-                report.passed.append(_passed(document))
+                report.passed.append(_passed(document, project))
 
 
 def _documents(path: Path, project: Project, report: Report) -> list[Document]:
@@ -217,16 +221,21 @@ def _is_ours(document: Document, project: Project) -> bool:
         return False
 
 
-def _passed(document: Document) -> Passed:
+def _passed(document: Document, project: Project) -> Passed:
     attributes = document.attributes
-    summary = ""
+    summary, advice = "", []
     if isinstance(attributes.get("notebook"), str):
         from dagbook.scheduling import said_schedule
 
         words = said_schedule(attributes) or "not scheduled"
         summary = f"{attributes['notebook']}, {words}"
+        if _is_ours(document, project):
+            from dagbook.notebook_runner.leaving_dagstermill import advice_on
+
+            advice = advice_on(attributes, project.root)
     line, _ = document.position(("type",))
-    return Passed(shown_path(document.file.path), line, document.type or "", summary)
+    file = shown_path(document.file.path)
+    return Passed(file, line, document.type or "", summary, tuple(advice))
 
 
 def _finding(document: Document, loc: Loc, text: str) -> Finding:

@@ -43,6 +43,10 @@ def run(args: argparse.Namespace) -> int:
 def _print(report: Report) -> None:
     for passed in report.passed:
         print(f"✓ {passed.file}:{passed.line}: {passed.summary or passed.type}")
+        if passed.advice:
+            print("  dagstermill runs it. For dagbook's own engine:")
+        for line in passed.advice:
+            print(f"  - {line}")
     for finding in report.findings:
         print(finding)
     if not report.files:

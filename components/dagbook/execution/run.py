@@ -186,9 +186,12 @@ class Execution:
         from papermill.exceptions import PapermillExecutionError
 
         from dagbook.execution.engine import DagbookEngine, without_parameter_warnings
+        from dagbook.execution.translators import restore_python_translator
 
         # Also where an installation lost its entry point.
         papermill_engines.register("dagbook", DagbookEngine)
+        # A project's own Python may have imported dagstermill.
+        restore_python_translator()
         document = self.plan.notebook.document
         source = {**document, "cells": remove_banners(document["cells"])}
         try:

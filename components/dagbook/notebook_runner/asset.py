@@ -78,7 +78,8 @@ class NotebookAsset:
         """
         try:
             notebook = read_notebook(self.notebook_path, within=self.project_root)
-            _ = notebook.parameters  # reading them may refuse the notebook as well
+            if self.component.engine == "dagbook":
+                _ = notebook.parameters  # reading them may refuse the notebook as well
         except DagbookError as error:
             return error
         return notebook
@@ -103,16 +104,7 @@ def build_asset(asset: NotebookAsset, execute: Execute) -> dg.AssetsDefinition:
     """
     component = asset.component
     notebook = asset.as_loaded if isinstance(asset.as_loaded, Notebook) else None
-    spec = dg.AssetSpec(
-        asset.key,
-        description=component.description,
-        metadata=_metadata(asset),
-        group_name=component.group,
-        code_version=asset.code_version(notebook) if notebook else None,
-        owners=component.owners,
-        tags=component.tags,
-        kinds={"jupyter"},
-    )
+    spec = asset_spec(asset)
 
     @dg.multi_asset(
         name=asset.op_name,
@@ -130,12 +122,28 @@ def build_asset(asset: NotebookAsset, execute: Execute) -> dg.AssetsDefinition:
             notebook.parameters if notebook else (),
             component.parameters,
         ),
-        op_tags=_op_tags(asset),
+        op_tags=op_tags(asset),
     )
     def run_notebook_asset(context: dg.AssetExecutionContext) -> Iterator[Any]:
         yield from execute(context)
 
     return run_notebook_asset
+
+
+def asset_spec(asset: NotebookAsset, *more_kinds: str) -> dg.AssetSpec:
+    """What Dagster shows of the asset."""
+    component = asset.component
+    notebook = asset.as_loaded if isinstance(asset.as_loaded, Notebook) else None
+    return dg.AssetSpec(
+        asset.key,
+        description=component.description,
+        metadata=_metadata(asset),
+        group_name=component.group,
+        code_version=asset.code_version(notebook) if notebook else None,
+        owners=component.owners,
+        tags=component.tags,
+        kinds={"jupyter", *more_kinds},
+    )
 
 
 def _check_specs(key: dg.AssetKey, notebook: Notebook) -> list[dg.AssetCheckSpec]:
@@ -167,7 +175,8 @@ def _metadata(asset: NotebookAsset) -> dict[str, Any]:
     return metadata
 
 
-def _op_tags(asset: NotebookAsset) -> dict[str, str]:
+def op_tags(asset: NotebookAsset) -> dict[str, str]:
+    """Tags of the op: where results go, and by which Dagster's page shows the source notebook."""
     tags = {RESULTS_TAG: str(asset.output_folder(None))}
     # Dagster's page of the op then offers the source notebook; it opens .ipynb only.
     if asset.notebook_path.suffix != ".ipynb":

@@ -135,6 +135,28 @@ class Experiment(dg.Resolvable, dg.Model):
     )
 
 
+class Dagstermill(dg.Resolvable, dg.Model):
+    """What a notebook is given under `engine: dagstermill`."""
+
+    resource_keys: list[str] = Field(
+        default_factory=list,
+        description="The project's resources that the notebook finds in `context.resources`.",
+        examples=[["warehouse"]],
+    )
+    io_manager_key: str | None = Field(
+        default=None,
+        description="The project's IO manager that keeps the executed notebook. Default: "
+        "dagstermill's own, in the folder `runs`.",
+        examples=["output_notebook_io_manager"],
+    )
+    inputs: dict[str, str] = Field(
+        default_factory=dict,
+        description="Variables that the notebook finds set to the values of other assets, by "
+        "asset key. They come before it, as `deps` do.",
+        examples=[{"events": "raw/events"}],
+    )
+
+
 def _allow_on(schema: dict[str, Any]) -> None:
     # `dg check yaml` compares keys with this schema as YAML 1.1 reads them: see `_read_on`.
     schema.pop("additionalProperties", None)

@@ -17,6 +17,7 @@ from dagbook.notebook import Notebook, read_notebook, resolve_parameters
 from dagbook.notebook_runner.asset import KEY_PART
 from dagbook.notebook_runner.attributes import StaticPartitions, holds_template
 from dagbook.notebook_runner.component import NotebookRunnerComponent
+from dagbook.notebook_runner.dagstermill_problems import engine_problems, notebook_problem
 from dagbook.notebook_runner.intervals import intervals_of
 from dagbook.notebook_runner.partitions import build_partitions
 from dagbook.notebook_runner.run_time_names import Loc, names_in, unknown_name
@@ -162,6 +163,9 @@ def _setting_problems(c: NotebookRunnerComponent, root: Path) -> Iterator[Proble
         )
     for number, dep in enumerate(c.deps):
         yield from _about_key(("deps", number), dep)
+    for name, dep in c.dagstermill.inputs.items():
+        yield from _about_key(("dagstermill", "inputs", name), dep)
+    yield from (Problem(loc, text) for loc, text in engine_problems(c))
 
 
 def _about_path(notebook: str, root: Path) -> Iterator[Problem]:
@@ -240,6 +244,11 @@ def _about_limits(c: NotebookRunnerComponent) -> Iterator[Problem]:
 
 
 def _notebook_problems(c: NotebookRunnerComponent, notebook: Notebook) -> Iterator[Problem]:
+    if c.engine == "dagstermill":
+        # Its parameters are the op's config, which no notebook declares.
+        if (text := notebook_problem(notebook)) is not None:
+            yield Problem(("notebook",), text)
+        return
     plain = {k: v for k, v in c.parameters.items() if next(names_in(v), None) is None}
     filled_in = {k: v for k, v in c.parameters.items() if k not in plain}
     for name, value in plain.items():

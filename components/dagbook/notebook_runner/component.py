@@ -3,8 +3,8 @@
 No ``from __future__ import annotations`` here: Dagster reads the annotations.
 """
 
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 import dagster as dg
 from pydantic import BeforeValidator, Field
@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 from dagbook.errors import DagbookError
 from dagbook.notebook_runner.asset import KEY_PART, NotebookAsset, build_asset
 from dagbook.notebook_runner.attributes import (
+    Dagstermill,
     Experiment,
     Limits,
     Monitoring,
@@ -168,6 +169,22 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
         Experiment,
         _as_is("Where the run is recorded in MLflow.", {"name": "churn", "tags": ["q3"]}),
     ] = Field(default_factory=Experiment)
+    engine: Annotated[
+        Literal["dagbook", "dagstermill"],
+        _described(
+            "Who runs the notebook: dagbook, or dagstermill for a notebook that was written for "
+            "its assets. See docs/dagstermill.md.",
+            "dagstermill",
+        ),
+    ] = "dagbook"
+    dagstermill: Annotated[
+        Dagstermill,
+        _described(
+            "What a notebook is given under `engine: dagstermill`.",
+            {"resource_keys": ["warehouse"], "inputs": {"events": "raw/events"}},
+            yaml=Dagstermill,
+        ),
+    ] = Field(default_factory=Dagstermill)
     owners: Annotated[
         list[str],
         _described(
@@ -206,9 +223,24 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
                 notebook=self.notebook,
             )
             schedules = [schedule]
-        definition = build_asset(asset, lambda run: self.execute(run, asset))
+        resources: Mapping[str, Any] = {}
+        if self.engine == "dagstermill":
+            from dagbook.notebook_runner.dagstermill_asset import (
+                build_dagstermill_asset,
+                local_resources,
+            )
+
+            definition = build_dagstermill_asset(asset, lambda run: self.execute(run, asset))
+            if self.dagstermill.io_manager_key is None:
+                resources = local_resources(asset.project_root)
+        else:
+            definition = build_asset(asset, lambda run: self.execute(run, asset))
         return dg.Definitions(
-            assets=[definition], schedules=schedules, jobs=jobs, sensors=[reaper_sensor]
+            assets=[definition],
+            schedules=schedules,
+            jobs=jobs,
+            sensors=[reaper_sensor],
+            resources=resources,
         )
 
     def place(self, context: dg.ComponentLoadContext) -> NotebookAsset:
@@ -232,7 +264,7 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
             )
         if not key:
             raise DagbookError(f"{place.label}: outside a `defs` folder a component needs a `key`")
-        if "/".join(key) in self.deps:
+        if "/".join(key) in (*self.deps, *self.dagstermill.inputs.values()):
             raise DagbookError(f"{place.label}: deps: an asset cannot come before itself")
         return NotebookAsset(
             component=self,
@@ -244,6 +276,11 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
 
     def execute(self, context: dg.AssetExecutionContext, asset: NotebookAsset) -> Iterator[Any]:
         """Run the notebook once; a company's component may do more around it."""
-        from dagbook.notebook_runner.step import run_step
+        from dagbook.notebook_runner.step import Step, run_step
 
-        yield from run_step(context, asset)
+        step_class = Step
+        if self.engine == "dagstermill":
+            from dagbook.notebook_runner.dagstermill_step import DagstermillStep
+
+            step_class = DagstermillStep
+        yield from run_step(context, asset, step_class)

@@ -31,7 +31,9 @@ from dagbook.notebook_runner.trigger import USER_TAG, said_trigger
 from dagbook.policy.sizes import HOUR
 
 
-def run_step(context: dg.AssetExecutionContext, asset: NotebookAsset) -> Iterator[Any]:
+def run_step(
+    context: dg.AssetExecutionContext, asset: NotebookAsset, step_class: type[Step] | None = None
+) -> Iterator[Any]:
     """Run the notebook once, as its file is now, and tell Dagster what came out.
 
     Raises:
@@ -39,7 +41,7 @@ def run_step(context: dg.AssetExecutionContext, asset: NotebookAsset) -> Iterato
             end better: a killed kernel, and an exception in a cell where the YAML says so.
     """
     with Heartbeat(context) as heartbeat:
-        yield from _run_while_alive(Step(context, asset, heartbeat))
+        yield from _run_while_alive((step_class or Step)(context, asset, heartbeat))
 
 
 def _run_while_alive(step: Step) -> Iterator[Any]:
