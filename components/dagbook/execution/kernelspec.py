@@ -38,6 +38,8 @@ def find_kernel(name: str | None, language: str = "python") -> KernelSpec:
     """
     if name is None:
         return _kernel_for_language(language)
+    if name == "python":
+        name = "python3"  # what Jupyter starts for it; notebooks made elsewhere ask for it so
     # Jupyter compares names in lower case. A name is never joined to a path unless it is
     # one: "../../x" names nothing.
     wanted = name.lower()

@@ -45,4 +45,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def interruption_in(error: BaseException) -> BaseException | None:
     """The interruption that an exception was raised on top of, or is; None for an error."""
-    return next((cause for cause in _chain(error) if not isinstance(cause, Exception)), None)
+    from asyncio import CancelledError  # how the client stops its own waiting
+
+    known = (Exception, CancelledError)
+    return next((cause for cause in _chain(error) if not isinstance(cause, known)), None)
