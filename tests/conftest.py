@@ -8,6 +8,7 @@ there: with them an absence fails the test instead.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -73,8 +74,14 @@ def _control_groups_absence() -> str | None:
     return f"this process may not limit {' and '.join(sorted(missing))}" if missing else None
 
 
+def _dagstermill_absence() -> str | None:
+    found = importlib.util.find_spec("dagstermill")
+    return None if found else "it holds jupyter-client below 8, so it lives apart"
+
+
 NEEDS = {
     "control-groups": Need(_control_groups_absence, "run as root, or in a delegated group"),
+    "dagstermill": Need(_dagstermill_absence, "`make test-dagstermill`, which `make test` runs"),
     "r": Need(_r_absence, "apt install r-base-core r-cran-irkernel"),
     "nvidia": Need(_nvidia_absence, "a machine with an NVIDIA GPU and its driver"),
     "other-uid": Need(_other_uid_absence, "run the tests as root"),

@@ -70,13 +70,13 @@ def test_an_absent_need_that_is_required_fails(tmp_path: Path) -> None:
         pytest.param(
             "def test_it(): pass",
             "r,cobol",
-            "DAGBOOK_REQUIRE names cobol; known: r, nvidia, other-uid, mount",
+            "DAGBOOK_REQUIRE names cobol; known: control-groups, dagstermill, r, nvidia, other-uid, mount",
             id="in the variable",
         ),
         pytest.param(
             "import pytest\n@pytest.mark.needs('cobol')\ndef test_it(): pass",
             None,
-            "test_it.py::test_it needs 'cobol'; known: r, nvidia, other-uid, mount",
+            "test_it.py::test_it needs 'cobol'; known: control-groups, dagstermill, r, nvidia, other-uid, mount",
             id="in a mark",
         ),
     ],

@@ -33,6 +33,9 @@ NEAR_SHARE = 0.6
 class ForeignKernelWatch:
     """Around a call that runs a kernel: `status` and `reason` say why it was ended, if it was.
 
+    `cancelled` says whether this process was interrupted, also where the exception that a signal
+    raised was lost on its way: asyncio drops one that is raised in a callback of its loop.
+
     Args:
         size: what the run may use. Its CPUs and GPUs are not held to, its memory is, by sampling.
         seconds: how long the call may take.
@@ -62,7 +65,7 @@ class ForeignKernelWatch:
         self._handlers: dict[signal.Signals, Any] = {}
         self._wake = threading.Event()
         self._over = False
-        self._cancelled = False
+        self.cancelled = False
         self._peak = 0
         self._byte_seconds = 0.0
         self._sampled_seconds = 0.0
@@ -120,7 +123,7 @@ class ForeignKernelWatch:
                 signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._cancelled = True
+        self.cancelled = True
         self._wake.set()
         self._handlers[signal.Signals(number)](number, frame)
 
@@ -140,7 +143,7 @@ class ForeignKernelWatch:
                 )
                 self._kill_all()
                 return
-            if self._cancelled:
+            if self.cancelled:
                 self._end(kernel)
                 return
             if now - self._began >= self._seconds:

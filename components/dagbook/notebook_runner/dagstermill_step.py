@@ -77,6 +77,8 @@ class DagstermillStep(Step):
                     result.cause = Cause.ERROR
                 except BaseException as error:
                     interruption = interruption_in(error)
+                    if interruption is None and watch.cancelled:
+                        interruption = dg.DagsterExecutionInterruptedError()
                     self._judge(result, watch, error, interruption)
                 result.resources = watch.measured()
                 result.duration_seconds = time.time() - started

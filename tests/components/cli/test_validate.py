@@ -433,6 +433,7 @@ def test_json_carries_every_problem_with_its_place(
                 "line": 4,
                 "type": "dagster.DefsFolderComponent",
                 "summary": "",
+                "advice": [],
             }
         ],
     }
