@@ -33,8 +33,9 @@ NEAR_SHARE = 0.6
 class ForeignKernelWatch:
     """Around a call that runs a kernel: `status` and `reason` say why it was ended, if it was.
 
-    `cancelled` says whether this process was interrupted, also where the exception that a signal
-    raised was lost on its way: asyncio drops one that is raised in a callback of its loop.
+    A signal that would have interrupted the call ends the kernel instead, so that the runner comes
+    back with an error of its own and stores what there is; `cancelled` then tells the caller to go
+    on with the interruption. A second signal is not held back.
 
     Args:
         size: what the run may use. Its CPUs and GPUs are not held to, its memory is, by sampling.
@@ -112,8 +113,9 @@ class ForeignKernelWatch:
         )
 
     def _listen_for_signals(self) -> None:
-        # The runner may be deaf once its own wait is interrupted: it runs one more cell before
-        # it lets the interruption through, in a kernel that is still busy.
+        # An exception raised by the signal does not do: asyncio drops it if it comes in a callback
+        # of its loop, and dagstermill runs one more cell before it lets it through, in a kernel
+        # that is still busy, and stores nothing then.
         if threading.current_thread() is not threading.main_thread():
             return
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -123,9 +125,10 @@ class ForeignKernelWatch:
                 signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.cancelled:
+            self._handlers[signal.Signals(number)](number, frame)
         self.cancelled = True
         self._wake.set()
-        self._handlers[signal.Signals(number)](number, frame)
 
     def _watch(self) -> None:
         last = time.monotonic()
@@ -141,7 +144,7 @@ class ForeignKernelWatch:
                     f"exceeded {limit} of size {self._size.name}, peak {in_bytes(memory)}",
                     Cause.MEMORY,
                 )
-                self._kill_all()
+                self._keep_killing()
                 return
             if self.cancelled:
                 self._end(kernel)
@@ -173,8 +176,13 @@ class ForeignKernelWatch:
         until = time.monotonic() + self._size.grace_seconds / 2
         while not self._over and time.monotonic() < until:
             time.sleep(0.05)
-        if not self._over:
+        self._keep_killing()
+
+    def _keep_killing(self) -> None:
+        # A kernel that dies while it starts is started again, some times over.
+        while not self._over:
             self._kill_all()
+            time.sleep(0.05)
 
     def _kernel(self) -> psutil.Process | None:
         with suppress(psutil.Error):

@@ -79,9 +79,8 @@ class Conversation:
         connection: Any = self._kernel.connection
         self._client.load_connection_info(connection)
         self._client.start_channels(stdin=False, hb=False)
-        # jupyter-client 7 makes them asyncio's, which would give us futures.
-        self._shell: Any = zmq.Socket.shadow(self._client.shell_channel.socket.underlying)
-        self._iopub: Any = zmq.Socket.shadow(self._client.iopub_channel.socket.underlying)
+        channels = (self._client.shell_channel, self._client.iopub_channel)
+        self._shell, self._iopub = (_without_asyncio(channel.socket) for channel in channels)
         self._poller = zmq.Poller()
         self._poller.register(self._iopub, zmq.POLLIN)
         self._poller.register(self._shell, zmq.POLLIN)
@@ -237,3 +236,10 @@ class Conversation:
                     channel.socket.linger = 0
             self._client.stop_channels()
             self._client = None
+
+
+def _without_asyncio(socket: Any) -> Any:
+    """The same socket to wait on: jupyter-client 7 makes them for asyncio, also the blocking ones."""
+    import zmq
+
+    return zmq.Socket.shadow(socket.underlying)

@@ -31,7 +31,10 @@ def tell_the_end(document: Any, result: ExecutionResult) -> None:
         for cell in cells
         if cell["cell_type"] == "code" and cell["source"] and "injected-teardown" not in _tags(cell)
     ]
-    ran = [number for number, cell in enumerate(code) if cell.get("execution_count")]
+    # A number it has only if its last words were heard; when it began, papermill always notes.
+    ran = [
+        n for n, cell in enumerate(code) if cell["metadata"].get("papermill", {}).get("start_time")
+    ]
     last = ran[-1] if ran else -1
     for number, cell in enumerate(code):
         if number > last:

@@ -77,9 +77,11 @@ class DagstermillStep(Step):
                     result.cause = Cause.ERROR
                 except BaseException as error:
                     interruption = interruption_in(error)
-                    if interruption is None and watch.cancelled:
-                        interruption = dg.DagsterExecutionInterruptedError()
-                    self._judge(result, watch, error, interruption)
+                    self._judge(result, watch, error)
+                if watch.cancelled or interruption is not None:
+                    interruption = interruption or dg.DagsterExecutionInterruptedError()
+                    result.status, result.reason = RunStatus.CANCELLED, "cancelled"
+                    result.cause = Cause.CANCELLED
                 result.resources = watch.measured()
                 result.duration_seconds = time.time() - started
                 self._store(result, place, Path(folder))
@@ -156,16 +158,9 @@ class DagstermillStep(Step):
         )
 
     def _judge(
-        self,
-        result: ExecutionResult,
-        watch: ForeignKernelWatch,
-        error: BaseException,
-        interruption: BaseException | None,
+        self, result: ExecutionResult, watch: ForeignKernelWatch, error: BaseException
     ) -> None:
-        if interruption is not None:
-            result.status, result.reason = RunStatus.CANCELLED, "cancelled"
-            result.cause = Cause.CANCELLED
-        elif watch.status is not None:
+        if watch.status is not None:
             result.status, result.reason, result.cause = watch.status, watch.reason, watch.cause
         else:
             result.status, result.reason = verdict_of(

@@ -22,8 +22,12 @@ CHILD = "import subprocess; subprocess.Popen(['sleep', '300'], start_new_session
 STUBBORN = "import time\nwhile True:\n    try: time.sleep(1)\n    except KeyboardInterrupt: pass"
 
 
+def watch_of(seconds: float) -> ForeignKernelWatch:
+    return ForeignKernelWatch(SIZE, seconds, "the limit of this run", {"GIVEN": "yes"})
+
+
 def run(path: Path, seconds: float = 60.0) -> tuple[ForeignKernelWatch, BaseException | None]:
-    watch = ForeignKernelWatch(SIZE, seconds, "the limit of this run", {"GIVEN": "yes"})
+    watch = watch_of(seconds)
     try:
         with watch:
             papermill.execute_notebook(path, path.with_name("out.ipynb"), progress_bar=False)
@@ -80,7 +84,7 @@ def test_more_memory_than_the_size_has_ends_the_kernel(make_notebook):
     assert left_over(watch) == []
 
 
-def test_an_interruption_ends_a_kernel_that_is_deaf_to_it(make_notebook):
+def test_a_signal_ends_the_kernel_and_a_second_one_interrupts(make_notebook):
     class Cancelled(BaseException):
         pass
 
@@ -89,13 +93,19 @@ def test_an_interruption_ends_a_kernel_that_is_deaf_to_it(make_notebook):
 
     before = signal.signal(signal.SIGTERM, cancel)
     try:
-        threading.Timer(4, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        threading.Timer(3, os.kill, (os.getpid(), signal.SIGTERM)).start()
         watch, error = run(make_notebook(STUBBORN))
         assert signal.getsignal(signal.SIGTERM) is cancel
+        assert watch.cancelled
+        assert watch.status is None
+        assert verdict_of(error) == (RunStatus.KILLED, "kernel killed")
+        assert interruption_in(error) is None
+        with watch_of(60) as again, pytest.raises(Cancelled):
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert again.cancelled
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert error is not None
-    assert isinstance(interruption_in(error), Cancelled)
     assert left_over(watch) == []
 
 
