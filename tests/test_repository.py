@@ -18,6 +18,7 @@ from dagbook.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
+DAGSTERMILL_LOCK = ROOT / "requirements-dagstermill.lock"
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
 
@@ -27,16 +28,25 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def locked_names() -> set[str]:
-    """The packages in the lock."""
-    return {normal(name) for name in re.findall(r"^([\w.\-]+)==", LOCK.read_text("utf-8"), re.M)}
+def locked_names(lock: Path = LOCK) -> set[str]:
+    """The packages in a lock."""
+    return {normal(name) for name in re.findall(r"^([\w.\-]+)==", lock.read_text("utf-8"), re.M)}
 
 
-def test_lock_holds_names_versions_and_hashes_and_nothing_else() -> None:
+def locked_versions(lock: Path) -> dict[str, set[str]]:
+    """Each package of a lock with its versions, of which it may have one for each Python."""
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([\w.\-]+)==([^\s;]+)", lock.read_text("utf-8"), re.M):
+        found.setdefault(normal(name), set()).add(version)
+    return found
+
+
+@pytest.mark.parametrize("lock", [LOCK, DAGSTERMILL_LOCK], ids=lambda lock: lock.name)
+def test_lock_holds_names_versions_and_hashes_and_nothing_else(lock: Path) -> None:
     requirement = re.compile(r"[\w.\-]+==[\w.!+]+( ; [^\\#:]+)? \\")
     wrong = [
         line
-        for line in LOCK.read_text(encoding="utf-8").splitlines()
+        for line in lock.read_text(encoding="utf-8").splitlines()
         if not requirement.fullmatch(line)
         and not re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line)
     ]
@@ -47,15 +57,29 @@ def test_lock_holds_all_that_pyproject_names_and_what_builds_it() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     project = settings["project"]
     asked = [*project["dependencies"], *settings["build-system"]["requires"], "editables"]
-    for extra in project["optional-dependencies"].values():
+    extras = dict(project["optional-dependencies"])
+    apart = extras.pop("dagstermill")
+    for extra in extras.values():
         asked += extra
-    names = {normal(re.split(r"[\[<>=!~; ]", requirement)[0]) for requirement in asked}
-    assert names - locked_names() - {"dagbook"} == set()
+    assert named(asked) - locked_names() - {"dagbook"} == set()
+    asked = [*project["dependencies"], *extras["runner"], *extras["dagster"], *apart]
+    assert named(asked) - locked_names(DAGSTERMILL_LOCK) - {"dagbook"} == set()
+
+
+def named(requirements: list[str]) -> set[str]:
+    """The packages that requirements are about."""
+    return {normal(re.split(r"[\[<>=!~; ]", requirement)[0]) for requirement in requirements}
+
+
+def test_the_locks_differ_in_what_dagstermill_holds_back_only() -> None:
+    first, second = locked_versions(LOCK), locked_versions(DAGSTERMILL_LOCK)
+    both = first.keys() & second.keys()
+    assert {name for name in both if first[name] != second[name]} == {"jupyter-client", "ipykernel"}
 
 
 def test_every_make_target_is_explained_and_every_explained_target_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.M)) - {"help"}
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.M)) - {"help"}  # `a-b` is part of `a`
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `make (\w+)` \|", contributing, re.M)) == targets
     assert set(re.findall(r"^## (\w+) ", makefile, re.M)) == targets
