@@ -172,18 +172,13 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
     engine: Annotated[
         Literal["dagbook", "dagstermill"],
         _described(
-            "Who runs the notebook: dagbook, or dagstermill for a notebook that was written for "
-            "its assets. See docs/dagstermill.md.",
-            "dagstermill",
+            "Who runs the notebook: `dagbook`, or `dagstermill` for a notebook that was written "
+            "for its assets. The latter needs `pip install 'dagbook[dagstermill]'`."
         ),
     ] = "dagbook"
     dagstermill: Annotated[
         Dagstermill,
-        _described(
-            "What a notebook is given under `engine: dagstermill`.",
-            {"resource_keys": ["warehouse"], "inputs": {"events": "raw/events"}},
-            yaml=Dagstermill,
-        ),
+        _described("What a notebook is given under `engine: dagstermill`.", yaml=Dagstermill),
     ] = Field(default_factory=Dagstermill)
     owners: Annotated[
         list[str],

@@ -105,6 +105,7 @@ def defs():
         dagstermill:
           resource_keys: [shop]
           inputs: {events: raw/events}
+          io_manager_key: output_notebook_io_manager
         """,
     )
     day = "2026-01-03"
@@ -122,10 +123,10 @@ def defs():
     assert spec.kinds == {"jupyter", "dagstermill"}
     assert spec.metadata["notebook"] == dg.MetadataValue.notebook(str(path))
     assert spec.metadata["schedule"].startswith("0 6 * * *")
-    # dagstermill's IO manager, in `runs`, and our own record of this very run.
+    # The project's IO manager, and our own record of this very run.
     (executed,) = (bench.root / "runs" / "sales" / day).glob("*-succeeded.ipynb")
     (page,) = (bench.root / "runs" / "sales" / day).glob("*-succeeded.html")
-    kept = bench.root / "runs" / "sales" / f"{day}.ipynb"
+    kept = Path(bench.instance.storage_directory()) / "sales" / f"{day}.ipynb"
     metadata = ours.materializations[0].metadata
     assert metadata["Executed notebook"] == dg.MetadataValue.notebook(str(kept))
     assert metadata["executed_notebook"] == dg.MetadataValue.notebook(str(executed))
@@ -178,8 +179,12 @@ def test_a_launch_overrides_one_parameter_and_the_others_stay(
         "p", "notebook: p.ipynb\nengine: dagstermill\nparameters: {region: north, limit: 3}"
     )
 
+    # Another one that names no IO manager shares the first one's.
+    bench.component("p2", "notebook: p.ipynb\nengine: dagstermill")
+
     ran = dagstermill_run("p", config={"limit": 5})
 
+    assert ran.metadata["Executed notebook"] == str(bench.root / "runs" / "p.ipynb")
     assert ran.metadata["parameters"] == {"region": "north", "limit": 5}
     assert (
         shown(Path(ran.metadata["executed_notebook"]), 2) == "[('limit', 5), ('region', 'north')]\n"
