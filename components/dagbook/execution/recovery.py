@@ -45,7 +45,14 @@ def recover_runs(folder: Path) -> list[Path]:
     place, and the next look does the same. What cannot be written now is left for it too.
     """
     written = []
-    for left in sorted(folder.glob(f".*{RUNNING_SUFFIX}")):
+    # Looked through once: a folder may hold thousands of notebooks.
+    try:
+        hidden = sorted(path for path in folder.iterdir() if path.name.startswith("."))
+    except OSError:
+        return []
+    for left in hidden:
+        if not left.name.endswith(RUNNING_SUFFIX):
+            continue
         owned = RunFolder.adopt(left)
         if owned is None:
             continue
@@ -60,7 +67,7 @@ def recover_runs(folder: Path) -> list[Path]:
             owned.remove()
             if path is not None:
                 written.append(path)
-    sweep(folder)
+    sweep(hidden)
     return written
 
 

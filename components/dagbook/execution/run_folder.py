@@ -13,6 +13,7 @@ import os
 import secrets
 import time
 import weakref
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
@@ -108,9 +109,11 @@ class RunFolder:
         self.release()
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files and folders of processes that were killed in `folder`."""
-    for left in folder.glob(TEMPORARY_PATTERN):
+def sweep(paths: Iterable[Path]) -> None:
+    """Remove those of `paths` that processes had not finished when they were killed."""
+    for left in paths:
+        if not left.match(TEMPORARY_PATTERN):
+            continue
         with suppress(OSError):
             # Also in the future: the clock may have been set back.
             if abs(time.time() - left.lstat().st_mtime) < SWEEP_SECONDS or _is_locked(left):

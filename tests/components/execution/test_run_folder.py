@@ -96,7 +96,7 @@ def test_only_what_is_old_and_nobodys_is_swept_away(tmp_path):
     ) as writer:  # fmt: skip
         writer.stdout.readline()
         os.utime(held, (old, old))
-        sweep(tmp_path)
+        sweep([*tmp_path.iterdir()])
         writer.stdin.close()
     assert names(tmp_path) == [
         ".dagbook-held.tmp",
