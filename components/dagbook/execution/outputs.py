@@ -55,6 +55,7 @@ class CellOutputs:
         # By id: which display an output shows, and whether it stands in the head.
         self._shown: dict[int, tuple[str, bool]] = {}
         self._last_error: Output | None = None
+        self._error_size = 0  # of that one, while it stands in the tail
 
     def add_stream(self, name: str, text: str, left_out: int = 0) -> None:
         """Add text of ``stdout`` or ``stderr``.
@@ -94,7 +95,7 @@ class CellOutputs:
             self._displays.setdefault(display_id, []).append(output)
             self._shown[id(output)] = (display_id, in_head)
         if output["output_type"] == "error":
-            self._last_error = output
+            self._last_error, self._error_size = output, 0 if in_head else size
         if in_head:
             self._head.append(output)
             self._head_size += size
@@ -185,8 +186,9 @@ class CellOutputs:
 
     @property
     def _tail_room(self) -> int:
-        # However large the first output is: the last words of a cell matter most.
-        return max(self.cap - self._head_size, self.cap // 8)
+        # However large the first output is: the last words of a cell matter most. The reason it
+        # failed is kept beside them.
+        return max(self.cap - self._head_size, self.cap // 8) + self._error_size
 
     def _clear_if_pending(self) -> None:
         if self._clear_pending:
@@ -194,7 +196,6 @@ class CellOutputs:
             self._reset()
 
     def _trim(self) -> None:
-        # The reason a cell failed is never what is left out.
         error = None
         while (excess := self._tail_size - self._tail_room) > 0 or self._is_full:
             if len(self._tail) > 1 and self._tail[0] is self._last_error:

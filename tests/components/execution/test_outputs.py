@@ -165,6 +165,19 @@ def test_after_a_shown_error_output_is_capped_as_before_it():
     assert outputs.size < 3000
 
 
+def test_what_comes_after_a_large_error_is_kept_too():
+    outputs = CellOutputs(100_000)
+    outputs.add_stream("stdout", "x" * 100_000)
+    outputs.add({"output_type": "error", "ename": "E", "evalue": "", "traceback": ["t" * 200_000]})
+    outputs.add_stream("stdout", "y" * 500_000)
+    outputs.add_stream("stdout", "the last words")
+    finished = outputs.finished()
+    assert finished[-1]["text"].endswith("yyythe last words")
+    assert len(finished[-1]["text"]) >= 100_000 // 8
+    assert [o for o in finished if o["output_type"] == "error"]
+    assert outputs.size < 160_000
+
+
 def test_updates_of_a_display_keep_within_the_cap():
     outputs = CellOutputs(1000)
     for number in range(5):
