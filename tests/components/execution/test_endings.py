@@ -16,8 +16,17 @@ import pytest
 from tests.components.execution.conftest import code_cells, text_of
 
 from dagbook.errors import DagbookError
-from dagbook.execution import Cause, CellStarted, CellStatus, RunStatus, run_notebook
+from dagbook.execution import (
+    Cause,
+    CellStarted,
+    CellStatus,
+    ExecutionResult,
+    Resources,
+    RunStatus,
+    run_notebook,
+)
 from dagbook.execution.recovery import recover_runs
+from dagbook.execution.stored_notebook import banner
 from dagbook.policy import Size
 
 SMALL_MEMORY = Size("tiny", cpus=2, memory_bytes=300 * 1024**2, max_runtime_seconds=60)
@@ -119,6 +128,15 @@ def test_more_memory_than_the_size_ends_the_run_and_says_so(make_notebook, code)
     assert result.cause is Cause.MEMORY
     _, banner = banner_of(result.executed_notebook)
     assert "Next size up: small" in banner
+
+
+@pytest.mark.parametrize(
+    ("cause", "advice"), [(Cause.MEMORY, True), (Cause.TIME, True), (Cause.KERNEL, False)]
+)
+def test_a_larger_size_is_named_where_it_would_help_and_nowhere_else(cause, advice):
+    used = Resources(peak_memory_bytes=400 * 1024**2, limit_bytes=300 * 1024**2)
+    result = ExecutionResult(RunStatus.KILLED, "it ended", resources=used, cause=cause)
+    assert ("Next size up: small" in banner(result, SMALL_MEMORY)) == advice
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -12,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from dagbook.notebook_runner import NotebookRunnerComponent
+from dagbook.policy import BUILT_IN_SIZES
 
 if TYPE_CHECKING:
     from conftest import Workbench
@@ -295,6 +297,21 @@ def test_retries_is_how_often_a_killed_kernel_is_tried_again(
 
     assert ran.attempts == attempts
     assert ran.metadata["status"] == "killed"
+
+
+@about("retries.max")
+def test_retries_are_not_for_what_needs_more_memory_than_its_size(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(BUILT_IN_SIZES["small"], memory_bytes=300 * 1024**2)
+    monkeypatch.setitem(BUILT_IN_SIZES, "small", small)
+    bench.notebook("n.ipynb", ["import time\nhoard = b'x' * 600_000_000\ntime.sleep(5)"])
+    bench.component("n", "notebook: n.ipynb\nretries: 2")
+
+    ran = bench.run("n")
+
+    assert ran.attempts == 1
+    assert ran.metadata["reason"].startswith("exceeded 300 MiB of size small, peak ")
 
 
 @about("retries.delay_seconds")
