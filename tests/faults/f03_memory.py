@@ -78,7 +78,7 @@ def _variants() -> tuple[Variant, ...]:
     return tuple(
         Variant(
             where, 5, _attempt(where, "dagbook"), _attempt(where, "papermill"),
-            sample=int(where in {"kernel, at once", "child, bit by bit"}),
+            sample=int(where == "child, bit by bit"),
         )
         for where in USES
     )  # fmt: skip
