@@ -8,7 +8,8 @@ from contestants import Told, cleared, left, run, status_of
 from harness import Attempt, Fault, Outcome, Trial, Variant, held_or
 from notebooks import text_of, write_notebook
 
-LIMIT = 2.0
+#: Seconds. A run's count from its start, with that of the kernel in them.
+LIMITS = {"run": 6.0, "cell": 2.0}
 GRACE = 2.0
 WAYS = {
     "sleeping": "time.sleep(60)",
@@ -22,7 +23,7 @@ WAYS = {
     ),
 }
 REASONS = {
-    "run": "ended after 2 s, the limit of size short",
+    "run": "ended after 6 s, the limit of size short",
     "cell": "cell 2 ended after 2 s, the limit per cell",
 }
 
@@ -45,7 +46,7 @@ def _judge(folder: Path, told: Told, limit: str) -> Outcome:
         if stored and [status_of(c) for c in cells[1:]] == ["timed_out", "not_run"]
         else "the cells are not marked timed_out and not_run",
         f"{len(left(folder))} processes are left" if left(folder) else "",
-        seconds=told.at - began - LIMIT if began else None,
+        seconds=told.at - began - LIMITS[limit] if began else None,
     )
 
 
@@ -64,14 +65,14 @@ def _attempt(way: str, limit: str, contestant: str) -> Attempt:
         with cleared(trial.folder):
             if contestant == "papermill":
                 return _judge(
-                    trial.folder, run("papermill", source, execution_timeout=LIMIT, timeout=60),
+                    trial.folder, run("papermill", source, execution_timeout=LIMITS[limit], timeout=60),
                     limit,
                 )  # fmt: skip
             size = {
                 "name": "short", "cpus": 2, "memory_bytes": 2**32, "grace_seconds": GRACE,
-                "max_runtime_seconds": LIMIT if limit == "run" else 600,
+                "max_runtime_seconds": LIMITS["run"] if limit == "run" else 600,
             }  # fmt: skip
-            more = {"cell_timeout": LIMIT} if limit == "cell" else {}
+            more = {"cell_timeout": LIMITS["cell"]} if limit == "cell" else {}
             return _judge(trial.folder, run("dagbook", source, size=size, **more), limit)
 
     return attempt
