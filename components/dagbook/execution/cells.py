@@ -14,13 +14,14 @@ from dagbook.execution.collector import OutputCollector, result_question
 from dagbook.execution.events import CellFinished, CellStarted, EventListener, MetricsReported
 from dagbook.execution.journal import Journal
 from dagbook.execution.kernel import Kernel
-from dagbook.execution.messages import Conversation, KernelDiedError, Message
+from dagbook.execution.messages import Conversation, KernelDiedError
 from dagbook.execution.metrics import (
     is_assertion_expression,
     metric_questions,
     read_metric_answers,
     truth_of,
 )
+from dagbook.execution.output_messages import execution_count
 from dagbook.execution.result import (
     Cause,
     CellError,
@@ -30,6 +31,7 @@ from dagbook.execution.result import (
     MetricPoint,
     RunStatus,
 )
+from dagbook.execution.wire import Message
 from dagbook.execution.words import in_one_line
 from dagbook.notebook import Cell, Notebook, RoleKind
 from dagbook.report import read_reports
@@ -95,8 +97,8 @@ class CellRunner:
 
     def run(self) -> None:
         """Run cell after cell until the end, or until a verdict stops it."""
-        for position, cell in enumerate(self._document.cells):
-            if cell.cell_type != "code":
+        for position, cell in enumerate(self._document["cells"]):
+            if cell["cell_type"] != "code":
                 continue
             authored = self._authored.get(cell.get("id", ""))
             result = self._result_of(cell, authored)
@@ -132,7 +134,7 @@ class CellRunner:
             self._emit(CellStarted(result.index + 1, len(self._notebook.cells), result))
         self._collector.begin(position)
         self._journal.begin_cell(position, self._collector.outputs[position])
-        code = cell.source if authored is None else authored.kernel_source
+        code = cell["source"] if authored is None else authored.kernel_source
         if not code.strip():
             result.status, result.duration_seconds = CellStatus.COMPLETED, 0.0
             return True
@@ -146,6 +148,7 @@ class CellRunner:
                 cell=position,
                 on_message=self._collector.take,
                 tick=self.tick,
+                meanwhile=self._do_waiting_work,
                 user_expressions={
                     **metric_questions(self._notebook.language, names),
                     **{result_question(name): name for name in results},
@@ -157,7 +160,7 @@ class CellRunner:
         finally:
             result.duration_seconds = round(time.monotonic() - started, 6)
             self._clock.stop_cell()
-        cell.execution_count = reply.get("execution_count")
+        cell["execution_count"] = execution_count(reply)
         # A child the system ended for want of memory, which the cell may take for an error of
         # its own or not notice at all.
         if (reason := self._over_size()) is not None:
@@ -201,7 +204,7 @@ class CellRunner:
         name, message = str(reply.get("ename", "")), str(reply.get("evalue", ""))
         if name == "SystemExit" and message in ("", "0"):
             return False  # as papermill reads it: the author's way to end early and well
-        if "raises-exception" in cell.metadata.get("tags", []):
+        if "raises-exception" in cell["metadata"].get("tags", []):
             return True
         result.status = CellStatus.FAILED
         result.error = CellError(name, message)
@@ -278,6 +281,13 @@ class CellRunner:
             self._kill_at = self._clock.kill_at()
             self._interrupt()
 
+    def _do_waiting_work(self) -> bool:
+        """Write or make ready what would else be done when the kernel waits for us."""
+        if self._journal.has_much:
+            self._journal.flush()
+            return True
+        return self._collector.stored.prepare_one()
+
     def _interrupt(self) -> None:
         if self._kernel.spec.interrupt_by_message:
             self._conversation.request_interrupt()
@@ -311,14 +321,14 @@ class CellRunner:
         self._collector.show_metrics(position, points)
         self._collector.end(position)
         # papermill's own fields, which its tools read.
-        cell.metadata["papermill"] = {
+        cell["metadata"]["papermill"] = {
             "duration": result.duration_seconds,
             "exception": result.error is not None,
             "status": str(result.status),
         }
         error = None if result.error is None else [result.error.name, result.error.message]
         self._journal.end_cell(
-            position, str(result.status), result.duration_seconds, error, cell.execution_count
+            position, str(result.status), result.duration_seconds, error, cell["execution_count"]
         )
         parameters = self._notebook.parameters_cell
         if result.role != INJECTED:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from dagbook.execution.journal import Journal
 from dagbook.execution.large_message import LEFT_OUT
-from dagbook.execution.messages import Message
+from dagbook.execution.output_messages import (
+    display_id,
+    error_output,
+    mime_bundle,
+    rich_output,
+    stream_text,
+)
 from dagbook.execution.outputs import FLOOR_BYTES, CellOutputs, Output, OutputLimits
 from dagbook.execution.result import MetricPoint
+from dagbook.execution.stored_outputs import StoredOutputs
 from dagbook.execution.widgets import WidgetRecorder
+from dagbook.execution.wire import Message
 
 CHECK_MIME = "application/vnd.dagbook.check+json"
 METRICS_MIME = "application/vnd.dagbook.metrics+json"
@@ -22,6 +27,7 @@ class OutputCollector:
 
     def __init__(self, journal: Journal, limits: OutputLimits, widgets: WidgetRecorder) -> None:
         self.outputs: dict[int, CellOutputs] = {}
+        self.stored = StoredOutputs(self.outputs)
         self._journal = journal
         self._limits = limits
         self._widgets = widgets
@@ -37,6 +43,7 @@ class OutputCollector:
         """Note that a cell has ended."""
         if position in self.outputs:
             self._kept_bytes += self.outputs[position].size
+            self.stored.end(position)
 
     def take(self, position: int, message: Message) -> None:
         """Take in one output message of the cell at `position`."""
@@ -46,24 +53,24 @@ class OutputCollector:
             if LEFT_OUT not in content:
                 self._widgets.comm(position, message)
         elif kind == "update_display_data":
-            if display_id := _display_id(content):
-                self._update(display_id, _rich_output(kind, content), content.get(LEFT_OUT, 0))
+            if shown_as := display_id(content):
+                self._update(shown_as, rich_output(kind, content), content.get(LEFT_OUT, 0))
         elif self._widgets.captures(position, message):
             pass
         elif kind == "stream":
-            self._stream(position, content["name"], content["text"], content.get(LEFT_OUT, 0))
+            self._stream(position, *stream_text(content), content.get(LEFT_OUT, 0))
         elif kind == "clear_output":
             self.outputs[position].clear(bool(content.get("wait")))
             self._journal.clear(position, bool(content.get("wait")))
         elif kind == "error":
-            self.add(position, _error_output(content), left_out=content.get(LEFT_OUT, 0))
+            self.add(position, error_output(content), left_out=content.get(LEFT_OUT, 0))
         elif kind in ("display_data", "execute_result"):
-            output, display_id = _rich_output(kind, content), _display_id(content)
+            output, shown_as = rich_output(kind, content), display_id(content)
             left_out = content.get(LEFT_OUT, 0)
-            if display_id:
+            if shown_as:
                 # Showing something again under its name changes what stood there before.
-                self._update(display_id, output, left_out)
-            self.add(position, output, display_id, left_out)
+                self._update(shown_as, output, left_out)
+            self.add(position, output, shown_as, left_out)
 
     def add(
         self, position: int, output: Output, display_id: str | None = None, left_out: int = 0
@@ -97,7 +104,7 @@ class OutputCollector:
         """Add the error of a reply where the kernel could not send it as an output."""
         shown = self.outputs[position].finished()
         if not any(output["output_type"] == "error" for output in shown):
-            self.add(position, _error_output(reply), left_out=reply.get(LEFT_OUT, 0))
+            self.add(position, error_output(reply), left_out=reply.get(LEFT_OUT, 0))
 
     def note_check(self, position: int, name: str, said: str) -> None:
         """Show a noted check's error without its being an error of the run."""
@@ -117,7 +124,7 @@ class OutputCollector:
     def show_result(self, position: int, name: str, reply: Message) -> None:
         """Add a preview of a named result: what Jupyter would show of the variable."""
         answer = reply.get("user_expressions", {}).get(result_question(name), {})
-        data = dict(answer.get("data", {})) if answer.get("status") == "ok" else {}
+        data = mime_bundle(answer.get("data")) if answer.get("status") == "ok" else {}
         plain = str(data.get("text/plain", "there is no such variable"))
         data["text/plain"] = f"Result {name}: {plain}"
         output: Output = {
@@ -131,31 +138,6 @@ class OutputCollector:
 def result_question(name: str) -> str:
     """What a kernel's answer about the result `name` is called, beside those about metrics."""
     return f"result {name}"
-
-
-def _display_id(content: Mapping[str, Any]) -> str | None:
-    found = (content.get("transient") or {}).get("display_id")
-    return None if found is None else str(found)
-
-
-def _error_output(content: Mapping[str, Any]) -> Output:
-    return {
-        "output_type": "error",
-        "ename": content.get("ename", ""),
-        "evalue": content.get("evalue", ""),
-        "traceback": list(content.get("traceback", [])),
-    }
-
-
-def _rich_output(kind: str, content: Mapping[str, Any]) -> Output:
-    output: Output = {
-        "output_type": "execute_result" if kind == "execute_result" else "display_data",
-        "data": dict(content.get("data", {})),
-        "metadata": dict(content.get("metadata", {})),
-    }
-    if kind == "execute_result":
-        output["execution_count"] = content.get("execution_count")
-    return output
 
 
 def _metrics_output(points: list[MetricPoint]) -> Output:

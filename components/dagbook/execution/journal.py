@@ -35,6 +35,7 @@ from dagbook.execution.run_folder import RunFolder
 FLUSH_SECONDS = 1.0
 FLUSH_BYTES = 1_000_000
 WRITE_BYTES = 256_000
+EARLY_BYTES = 64_000
 #: How soon what was written is on its way to the disk itself.
 START_SECONDS = 5.0
 #: How soon a journal that could not be written is tried again.
@@ -156,6 +157,11 @@ class Journal:
             self._pending = [p for p in self._pending if p[0] not in OUTPUT_EVENTS or p[1] != cell]
             self._pending_bytes = 0
             self._crowded[cell] = outputs
+
+    @property
+    def has_much(self) -> bool:
+        """Whether so much is pending that it is worth writing when there is nothing else to do."""
+        return self._pending_bytes >= EARLY_BYTES and time.monotonic() >= self._retry_at
 
     @property
     def due(self) -> bool:

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -204,8 +204,10 @@ class Kernel:
         elif words[0] == "usage":
             self.cpu_seconds, self.peak_process_bytes = float(words[1]), int(words[2])
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds: float, meanwhile: Callable[[], object] = lambda: None) -> bool:
         """Wait until the kernel has ended by itself; False when it has not in time.
+
+        `meanwhile` is called again and again, and once more when the kernel has ended.
 
         A kernel that has closed its output socket has run what its author registered for the
         exit and has nothing left to do. Now and then ipykernel hangs just there for ten
@@ -217,6 +219,7 @@ class Kernel:
         closed = False
         while (left := deadline - time.monotonic()) > 0:
             ready, _, _ = select.select([self.status], [], [], min(left, WAIT_SECONDS))
+            meanwhile()
             if ready and not self.read_status():
                 return True
             if not closed and not output.exists():
@@ -288,7 +291,9 @@ def _connection(folder: Path, spec: KernelSpec) -> dict[str, Any]:
         "transport": "ipc",
         "ip": str(folder / "kernel"),
         **ports,
-        "key": uuid.uuid4().hex,
+        # Signing is switched off by an empty key. It would buy nothing: who can enter the folder
+        # of the sockets can read the key there too. Only ipykernel is known to do without.
+        "key": "" if spec.is_ipykernel else uuid.uuid4().hex,
         "signature_scheme": "hmac-sha256",
         "kernel_name": spec.name,
     }

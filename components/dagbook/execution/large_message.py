@@ -10,20 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import zmq
+from typing import Any
 
 #: In a message's content: how many bytes of it were passed over.
 LEFT_OUT = "dagbook_left_out"
 #: Frames up to this are read as they are.
 LARGE_BYTES = 4_000_000
-#: Ends the identities a message begins with. After it: signature, header, parent, metadata,
-#: content, then buffers.
-DELIMITER = b"<IDS|MSG>"
-CONTENT_FRAME = 4
 #: So deep a content is read name by name; below it, and of longer lists, a large value is left out.
 _DEEPEST = 4
 _LONGEST_LIST = 1000
@@ -41,24 +33,6 @@ _PASSED_OVER = re.compile(_SHALLOW, re.DOTALL)
 _WHOLE_STRING = re.compile(_STRING, re.DOTALL)
 _SCALAR = re.compile(rb"[^\s,\]}]++")
 _SPACE = re.compile(rb"\s*+")
-
-
-def receive_frames(socket: zmq.Socket[bytes], flags: int) -> list[bytes | memoryview]:
-    """The frames of one message; large content, and buffers, as a view of where it was received.
-
-    Raises:
-        zmq.Again: there is no message and `flags` say not to wait.
-    """
-    frames: list[bytes | memoryview] = []
-    content, more = sys.maxsize, True
-    while more:
-        frame = socket.recv(flags, copy=False)
-        is_view = len(frame) > LARGE_BYTES and len(frames) >= content
-        frames.append(frame.buffer if is_view else frame.bytes)
-        if frames[-1] == DELIMITER:
-            content = len(frames) + CONTENT_FRAME
-        more = frame.more
-    return frames
 
 
 def read_large(content: bytes | memoryview, keep: int) -> dict[str, Any]:

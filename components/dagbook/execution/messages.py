@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from dagbook.errors import DagbookError
 from dagbook.execution.kernel import Kernel
-from dagbook.execution.large_message import (
-    CONTENT_FRAME,
-    LARGE_BYTES,
-    read_large,
-    receive_frames,
-)
+from dagbook.execution.large_message import LARGE_BYTES
 from dagbook.execution.undropped import KEEP_ALL_OUTPUT
+from dagbook.execution.wire import Message, Wire
 
 if TYPE_CHECKING:
-    from jupyter_client.blocking.client import BlockingKernelClient
-
-Message = dict[str, Any]
+    import zmq
 
 #: How often the caller's `tick` runs while a cell does, in seconds.
 TICK_SECONDS = 0.25
 #: How long the last outputs may follow the reply, and those of a kernel that died.
 IOPUB_SECONDS = 4.0
 LAST_OUTPUT_SECONDS = 0.2
+#: So many outputs are taken in before other things are looked at.
+MOST_AT_ONCE = 100
+#: After so much has come, there is work that can be done while more comes.
+MUCH_BYTES = 64_000
 CONNECT_POLL_SECONDS = 0.004
 
 
@@ -47,16 +45,10 @@ class Conversation:
     def __init__(self, kernel: Kernel, keep_bytes: int = LARGE_BYTES) -> None:
         """`keep_bytes`: how much of both ends of a text too large to be kept is wanted."""
         self._kernel = kernel
-        self._keep_bytes = keep_bytes
-        self._client: BlockingKernelClient | None = None
+        self._wire = Wire(kernel.connection["key"].encode(), keep_bytes)
+        self._context: zmq.Context[Any] | None = None
         # Which cell sent which request: what a thread prints later still finds its cell.
         self._cell_of: dict[str, int] = {}
-
-    @property
-    def client(self) -> BlockingKernelClient:
-        """Jupyter's client, once connected."""
-        assert self._client is not None
-        return self._client
 
     def connect(self, timeout: float) -> Message:
         """Connect and wait until the kernel answers; its ``kernel_info`` is returned.
@@ -64,23 +56,26 @@ class Conversation:
         Raises:
             DagbookError: it did not answer within `timeout` seconds, or ended before.
         """
+        # Here, when the kernel starts already and there is time for it.
         import zmq
-        from jupyter_client.blocking.client import BlockingKernelClient
 
+        self._zmq: Any = zmq
         deadline = time.monotonic() + timeout
         # A connection made before the kernel listens is only tried again much later.
         while not self._kernel.is_bound:
             self._check_starting(deadline, timeout)
             time.sleep(CONNECT_POLL_SECONDS)
-        self._client = BlockingKernelClient()
+        self._context = zmq.Context()
+        # What was not sent yet is dropped when the sockets are closed.
+        self._context.setsockopt(zmq.LINGER, 0)
         # While a caller's listener is slow, messages wait here. By default only a thousand
         # would, and a kernel drops what its reader does not take.
-        self._client.context.setsockopt(zmq.RCVHWM, 0)
-        connection: Any = self._kernel.connection
-        self._client.load_connection_info(connection)
-        self._client.start_channels(stdin=False, hb=False)
-        channels = (self._client.shell_channel, self._client.iopub_channel)
-        self._shell, self._iopub = (_without_asyncio(channel.socket) for channel in channels)
+        self._context.setsockopt(zmq.RCVHWM, 0)
+        # And what a busy kernel does not take yet waits too, rather than we for it.
+        self._context.setsockopt(zmq.SNDHWM, 0)
+        self._shell = self._socket(zmq.DEALER, "shell")
+        self._control = self._socket(zmq.DEALER, "control")
+        self._iopub = self._socket(zmq.SUB, "iopub")
         self._poller = zmq.Poller()
         self._poller.register(self._iopub, zmq.POLLIN)
         self._poller.register(self._shell, zmq.POLLIN)
@@ -88,8 +83,20 @@ class Conversation:
         info = self._wait_until_heard(deadline, timeout)
         if self._kernel.spec.is_ipykernel:
             # Not waited for: it is done before the first cell, which comes after it.
-            self._client.execute(KEEP_ALL_OUTPUT, silent=True, allow_stdin=False)
+            self.send(self._wire.message("execute_request", _question(KEEP_ALL_OUTPUT)))
         return info
+
+    def _socket(self, kind: int, channel: str) -> zmq.Socket[bytes]:
+        assert self._context is not None
+        socket: zmq.Socket[bytes] = self._context.socket(kind)
+        if kind == self._zmq.SUB:
+            socket.setsockopt(self._zmq.SUBSCRIBE, b"")
+        else:
+            # The kernel answers on its input channel by this name too.
+            socket.setsockopt(self._zmq.IDENTITY, self._wire.session.encode())
+        told = self._kernel.connection
+        socket.connect(f"{told['transport']}://{told['ip']}-{told[f'{channel}_port']}")
+        return socket
 
     def _wait_until_heard(self, deadline: float, timeout: float) -> Message:
         # Both ways must work: the reply on the shell socket, and the status messages of the
@@ -101,7 +108,7 @@ class Conversation:
         while info is None or not heard:
             self._check_starting(deadline, timeout)
             if time.monotonic() >= ask_again and (info is not None or not requests):
-                requests.add(self.client.kernel_info())
+                requests.add(self.send(self._wire.message("kernel_info_request")))
                 ask_again = time.monotonic() + 0.1
             for socket, _ in self._poller.poll(50):
                 if socket is self._shell and (message := self._receive(self._shell)):
@@ -131,6 +138,7 @@ class Conversation:
         cell: int | None,
         on_message: Callable[[int, Message], None],
         tick: Callable[[], None],
+        meanwhile: Callable[[], bool] = lambda: False,
         user_expressions: Mapping[str, str] | None = None,
     ) -> Message:
         """Send `code` and wait until it is done; returns the content of the reply.
@@ -141,25 +149,32 @@ class Conversation:
                 `on_message` is to get it.
             on_message: gets every output message with the cell it belongs to, in order.
             tick: called several times a second; whatever it raises ends the wait.
+            meanwhile: called when there is nothing to take in, at the start and after much has
+                come, until it says that there is nothing left to do: for work of a few
+                milliseconds, which then costs no time, as the kernel is at work too.
 
         Raises:
             KernelDiedError: the kernel ended; what it had put out was handed on before.
         """
-        sent = self.client.execute(
-            code,
-            silent=False,
-            store_history=cell is not None and cell >= 0,
-            user_expressions=dict(user_expressions or {}),
-            allow_stdin=False,
-        )
+        content = {
+            **_question(code),
+            "silent": False,
+            "store_history": cell is not None and cell >= 0,
+            "user_expressions": dict(user_expressions or {}),
+        }
+        sent = self.send(self._wire.message("execute_request", content))
         if cell is not None:
             self._cell_of[sent] = cell
         reply: Message | None = None
         idle = False
         last_output_by = float("inf")
-        next_tick = 0.0
+        next_tick = time.monotonic() + TICK_SECONDS
+        has_work, worked_at = True, self._wire.received_bytes
         while not (idle and reply) and time.monotonic() < last_output_by:
-            for socket, _ in self._poller.poll(int(TICK_SECONDS * 1000)):
+            ready = self._poller.poll(0 if has_work else int(TICK_SECONDS * 1000))
+            if has_work and not ready:
+                has_work, worked_at = meanwhile(), self._wire.received_bytes
+            for socket, _ in ready:
                 if socket is self._iopub:
                     idle = self._take_outputs(sent, on_message) or idle
                 elif socket is self._shell:
@@ -171,6 +186,7 @@ class Conversation:
                     self._take_last_outputs(sent, on_message)
                     raise KernelDiedError(self._kernel.exit_code or 0)
             # Not once per message: a cell that prints a lot must not pay for it.
+            has_work = has_work or self._wire.received_bytes > worked_at + MUCH_BYTES
             if (now := time.monotonic()) >= next_tick:
                 tick()
                 next_tick = now + TICK_SECONDS
@@ -178,68 +194,77 @@ class Conversation:
 
     def _take_outputs(self, sent: str, on_message: Callable[[int, Message], None]) -> bool:
         """Hand on what has come; True when the kernel said that this code is done."""
-        for _ in range(100):
+        for _ in range(MOST_AT_ONCE):
+            # Asked, for to be told by an exception takes as long as a message.
+            if not self._iopub.getsockopt(self._zmq.EVENTS) & self._zmq.POLLIN:
+                return False
             message = self._receive(self._iopub)
             if message is None:
-                return False
+                continue
             parent = message["parent_header"].get("msg_id")
             if message["msg_type"] == "status":
-                if parent == sent and message["content"]["execution_state"] == "idle":
+                if parent == sent and message["content"].get("execution_state") == "idle":
                     return True
             elif (owner := self._cell_of.get(parent)) is not None:
                 on_message(owner, message)
         return False
+
+    def take_late_outputs(self, on_message: Callable[[int, Message], None]) -> None:
+        """Hand on what has come since the last cell ended: of its threads, or at the exit."""
+        while self._iopub.poll(0):
+            self._take_outputs("", on_message)
 
     def _take_last_outputs(self, sent: str, on_message: Callable[[int, Message], None]) -> None:
         deadline = time.monotonic() + LAST_OUTPUT_SECONDS
         while (left := deadline - time.monotonic()) > 0 and self._iopub.poll(int(left * 1000)):
             self._take_outputs(sent, on_message)
 
-    def _receive(self, socket: Any) -> Message | None:
+    def _receive(self, socket: zmq.Socket[bytes]) -> Message | None:
         """One message without waiting; None when there is none (or none of a kernel's)."""
-        import zmq
-
-        session = self.client.session
         try:
-            frames: Any = receive_frames(socket, zmq.NOBLOCK)
-            _, parts = session.feed_identities(frames)
-            if not isinstance(parts[CONTENT_FRAME], memoryview):
-                message: Message = session.deserialize(parts)
-                return message
-            message = session.deserialize(parts, content=False)
-            message["content"] = read_large(parts[CONTENT_FRAME], self._keep_bytes)
-        except zmq.Again:
+            return self._wire.receive(socket, self._zmq.NOBLOCK)
+        except self._zmq.Again:
             return None
-        except ValueError:
-            return None  # signed with another key: not from our kernel
-        return message
+
+    def new_message(
+        self,
+        msg_type: str,
+        content: Mapping[str, Any],
+        parent: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+    ) -> Message:
+        """A message to be sent, caused by the one whose header is `parent`."""
+        return self._wire.message(msg_type, content, parent, metadata)
+
+    def send(self, message: Message) -> str:
+        """Send a message where requests go; returns its id."""
+        self._shell.send_multipart(self._wire.frames(message))
+        return str(message["msg_id"])
 
     def request_interrupt(self) -> None:
         """Interrupt a kernel that takes a message for it instead of a signal."""
-        message = self.client.session.msg("interrupt_request", {})
-        self.client.control_channel.send(message)
+        self._control.send_multipart(self._wire.frames(self._wire.message("interrupt_request")))
 
     def request_shutdown(self) -> None:
         """Ask the kernel to end by itself, so that what it registered for exit runs."""
-        if self._client is not None:
-            self._client.shutdown()
+        if self._context is not None:
+            request = self._wire.message("shutdown_request", {"restart": False})
+            self._control.send_multipart(self._wire.frames(request))
 
     def close(self) -> None:
-        """Close the sockets; what was not sent yet is dropped."""
-        if self._client is not None:
-            for channel in (
-                self._client.shell_channel,
-                self._client.iopub_channel,
-                self._client.control_channel,
-            ):
-                if channel.socket is not None:
-                    channel.socket.linger = 0
-            self._client.stop_channels()
-            self._client = None
+        """Close the sockets. Safe to call twice."""
+        if self._context is not None:
+            self._context.destroy(linger=0)
+            self._context = None
 
 
-def _without_asyncio(socket: Any) -> Any:
-    """The same socket to wait on: jupyter-client 7 makes them for asyncio, also the blocking ones."""
-    import zmq
-
-    return zmq.Socket.shadow(socket.underlying)
+def _question(code: str) -> dict[str, Any]:
+    """Code to be executed without a trace."""
+    return {
+        "code": code,
+        "silent": True,
+        "store_history": False,
+        "user_expressions": {},
+        "allow_stdin": False,
+        "stop_on_error": True,
+    }

@@ -36,15 +36,20 @@ class CellOutputs:
 
     Up to half of the cap keeps the beginning, the rest slides along with the end; what falls
     between is counted and marked where it is missing.
+
+    Attributes:
+        version: another number after every change.
     """
 
     def __init__(self, cap: int) -> None:
         self.cap = cap
+        self.version = 0
         self.left_out_bytes = 0
         self._clear_pending = False
         self._reset()
 
     def _reset(self) -> None:
+        self.version += 1
         self._head: list[Output] = []
         self._tail: deque[Output] = deque()
         self._head_size = 0
@@ -64,7 +69,7 @@ class CellOutputs:
             left_out: how many bytes of its middle `text` lacks; at least `cap` bytes of both its
                 ends are there.
         """
-        self._clear_if_pending()
+        self._begin_change()
         room = self.cap // 2 - self._head_size
         if room > 0 and not self._tail and len(self._head) < MOST_OUTPUTS // 2:
             first, text = text[:room], text[room:]
@@ -83,7 +88,7 @@ class CellOutputs:
         Args:
             left_out: how many bytes of it `output` lacks.
         """
-        self._clear_if_pending()
+        self._begin_change()
         output, size = self._fitted(output, left_out, self._tail_room)
         has_room = (
             not self._tail
@@ -110,6 +115,7 @@ class CellOutputs:
 
     def update_display(self, display_id: str, output: Output, left_out: int = 0) -> None:
         """Replace what was displayed under `display_id`, wherever it still stands."""
+        self.version += 1
         for place in self._displays.get(display_id, ()):
             in_head = self._shown[id(place)][1]
             before = output_size(place)
@@ -190,7 +196,8 @@ class CellOutputs:
         # failed is kept beside them.
         return max(self.cap - self._head_size, self.cap // 8) + self._error_size
 
-    def _clear_if_pending(self) -> None:
+    def _begin_change(self) -> None:
+        self.version += 1
         if self._clear_pending:
             self._clear_pending = False
             self._reset()

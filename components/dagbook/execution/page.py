@@ -39,9 +39,8 @@ def write_page(result: ExecutionResult, document: Mapping[str, Any]) -> None:
     assert result.executed_notebook is not None
     page = result.executed_notebook.with_suffix(".html")
     try:
-        import nbformat
-
         with BACKGROUND_IMPORT:
+            import nbformat
             from nbconvert import HTMLExporter
 
         body, _ = HTMLExporter().from_notebook_node(nbformat.from_dict(document))

@@ -19,6 +19,7 @@ from dagbook.execution.journal import to_json
 from dagbook.execution.kernel import Kernel
 from dagbook.execution.last_good import compare_with_last_good
 from dagbook.execution.messages import Conversation
+from dagbook.execution.outputs import CellOutputs
 from dagbook.execution.page import preload_page_writer, write_page
 from dagbook.execution.place import Place, take_place, unwritable
 from dagbook.execution.plan import Plan, RunOptions, make_plan
@@ -215,27 +216,25 @@ class Execution:
         """Run the cells of the document papermill has prepared. Called by the engine."""
         assert self._kernel is not None
         plan, journal = self.plan, self._place.journal
-        if plan.html:
-            preload_page_writer()
-        for cell in document.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
+        for cell in document["cells"]:
+            if cell["cell_type"] == "code":
+                cell["outputs"], cell["execution_count"] = [], None
         # papermill notes the whole notebook as its own "path".
-        document.metadata.setdefault("papermill", {}).update(
+        document["metadata"].setdefault("papermill", {}).update(
             input_path=plan.notebook_name, output_path=None
         )
         # A list of our own: for an error papermill inserts marks of its own among the cells.
-        self._document = {**document, "cells": list(document.cells)}
+        self._document = {**document, "cells": list(document["cells"])}
         cells = [[cell.index, cell.id, cell.role] for cell in self._results.values()]
         journal.event("document", self._document, dict(plan.parameters), cells)
         journal.flush()
         conversation = Conversation(self._kernel, keep_bytes=plan.output_limits.per_cell)
         try:
             info = self._connected(conversation)
-            document.metadata["language_info"] = info["content"].get("language_info", {})
-            widgets = WidgetRecorder(
-                document, conversation.client, most_bytes=plan.output_limits.per_cell
-            )
+            if plan.html:
+                preload_page_writer()
+            document["metadata"]["language_info"] = info["content"].get("language_info", {})
+            widgets = WidgetRecorder(conversation, most_bytes=plan.output_limits.per_cell)
             self._collector = OutputCollector(journal, plan.output_limits, widgets)
             self._cells = CellRunner(
                 notebook=plan.notebook,
@@ -255,10 +254,10 @@ class Execution:
             self._tracing.ask(plan, info["content"], conversation, self._cells.tick)
             self._note_provenance()
             self._cells.run()
-            widgets.store()
             conversation.request_shutdown()
             self._stop_sampling()
-            self._kernel.wait(EXIT_SECONDS)
+            self._kernel.wait(EXIT_SECONDS, self._while_it_ends(conversation))
+            widgets.store(document)
         finally:
             conversation.close()
 
@@ -286,6 +285,18 @@ class Execution:
     @property
     def _good_runs(self) -> Path:
         return self.plan.good_runs or self._place.folder
+
+    def _while_it_ends(self, conversation: Conversation) -> Callable[[], None]:
+        """What is done while the kernel ends: most of what is left to do."""
+        assert self._collector is not None
+        collector = self._collector
+
+        def meanwhile() -> None:
+            conversation.take_late_outputs(collector.take)
+            while collector.stored.prepare_one():
+                pass
+
+        return meanwhile
 
     def show_outputs(self, document: Any) -> None:
         """Give papermill the outputs, where it is papermill that stores them.
@@ -315,16 +326,23 @@ class Execution:
             )
         stopped_at = None if self._cells is None else self._cells.stopped_at
         try:
+            outputs, stored = self._outputs()
             place.journal.end_run(result, stopped_at)
             result.executed_notebook = place.notebook(result.status)
             complete_document(
                 self._document,
-                {} if self._collector is None else self._collector.outputs,
+                outputs,
                 result,
                 stopped_at=stopped_at,
                 size=self.plan.size,
+                fill=self.plan.html,
             )
-            write_notebook(result.executed_notebook, self._document, journal=place.journal.folder)
+            write_notebook(
+                result.executed_notebook,
+                self._document,
+                journal=place.journal.folder,
+                stored=stored,
+            )
             if self.plan.html:
                 write_page(result, self._document)
         except DagbookError as unstored:
@@ -337,6 +355,18 @@ class Execution:
         else:
             place.journal.discard()
         return result
+
+    def _outputs(self) -> tuple[dict[int, CellOutputs], dict[int, bytes]]:
+        """What came out by position, and as it is stored by cell."""
+        if self._collector is None:
+            return {}, {}
+        outputs, stored, cells = (
+            self._collector.outputs,
+            self._collector.stored,
+            self._document["cells"],
+        )
+        # By the cells themselves: a banner will change their positions.
+        return outputs, {id(cells[position]): stored.of(position) for position in outputs}
 
     def result(self) -> ExecutionResult:
         """What it all came to."""

@@ -16,6 +16,7 @@ from dagbook.execution.journal import to_json
 from dagbook.execution.last_good import Comparison
 from dagbook.execution.outputs import CellOutputs
 from dagbook.execution.result import Cause, CellStatus, ExecutionResult, RunStatus
+from dagbook.execution.stored_outputs import json_lines, outputs_json
 from dagbook.execution.words import in_bytes, in_time
 from dagbook.policy import BUILT_IN_SIZES, Size
 
@@ -37,6 +38,7 @@ def complete_document(
     *,
     stopped_at: int | None,
     size: Size | None,
+    fill: bool = True,
 ) -> None:
     """Fill an executed document in place: outputs, every cell's true state, the banner.
 
@@ -45,13 +47,14 @@ def complete_document(
         outputs: by position in `document`.
         stopped_at: position of the cell the run ended in, if it did not run through.
         size: what the run had, for the advice in the banner.
+        fill: put the outputs themselves in; not needed where they are ready to be stored.
     """
     by_id = {cell.id: cell for cell in result.cells}
     for position, cell in enumerate(document["cells"]):
         if cell["cell_type"] != "code":
             continue
         kept = outputs.get(position)
-        cell["outputs"] = [] if kept is None else kept.finished()
+        cell["outputs"] = kept.finished() if kept is not None and fill else []
         if kept is None:
             cell["execution_count"] = None
         told = by_id.get(cell.get("id", ""))
@@ -82,30 +85,63 @@ def remove_banners(cells: list[Any]) -> list[Any]:
     return [cell for cell in cells if BANNER_TAG not in cell.get("metadata", {}).get("tags", [])]
 
 
-def serialise(document: Mapping[str, Any]) -> Iterator[bytes]:
+def serialise(
+    document: Mapping[str, Any], stored: Mapping[int, bytes] | None = None
+) -> Iterator[bytes]:
     """The document as ``.ipynb``, cell by cell: it is never in memory twice.
 
-    Sources are lines, as everywhere. Outputs are whole texts: the format allows it, it takes a
-    tenth of the time, and executed notebooks are not compared line by line.
+    Sources are lines, as everywhere, and so is each output and each name of a cell or of the
+    metadata: enough to read it and to compare two, and the layout takes no time.
+
+    Args:
+        document: a complete one.
+        stored: of cells, by the identity of the cell, their outputs as `outputs_json` has made
+            them: then what the cell itself has as outputs does not matter.
     """
+    stored = stored or {}
     yield b'{\n "cells": ['
     for number, cell in enumerate(document["cells"]):
-        stored = {**cell, "source": cell["source"].splitlines(keepends=True)}
-        yield b",\n  " if number else b"\n  "
-        # Newlines in texts are escaped, so these are the layout's.
-        yield to_json(stored, indent=1).replace(b"\n", b"\n  ")
-    rest = {name: value for name, value in document.items() if name != "cells"}
-    yield b"\n ],\n" + to_json(rest, indent=1)[2:] + b"\n"
+        yield b",\n  {" if number else b"\n  {"
+        lines = cell["source"].splitlines(keepends=True)
+        yield b'\n   "source": ' + json_lines(lines, indent=4)
+        for name, value in cell.items():
+            if name == "outputs":
+                ready = stored.get(id(cell))
+                yield b',\n   "outputs": '
+                yield outputs_json(value) if ready is None else ready
+            elif name != "source":
+                yield b",\n   " + to_json(name) + b": " + to_json(value)
+        yield b"\n  }"
+    yield b"\n ]"
+    for name, value in document.items():
+        if name == "metadata":
+            yield b',\n "metadata": ' + _json_names(value)
+        elif name != "cells":
+            yield b",\n " + to_json(name) + b": " + to_json(value)
+    yield b"\n}\n"
 
 
-def write_notebook(path: Path, document: Mapping[str, Any], *, journal: Path) -> None:
+def _json_names(value: Mapping[str, Any]) -> bytes:
+    if not value:
+        return b"{}"
+    names = (to_json(name) + b": " + to_json(part) for name, part in value.items())
+    return b"{\n  " + b",\n  ".join(names) + b"\n }"
+
+
+def write_notebook(
+    path: Path,
+    document: Mapping[str, Any],
+    *,
+    journal: Path,
+    stored: Mapping[int, bytes] | None = None,
+) -> None:
     """Put the executed notebook in its place, in one step.
 
     Raises:
         DagbookError: it cannot be written; what stood there is intact, and `journal` is kept.
     """
     try:
-        write_atomically(path, serialise(document))
+        write_atomically(path, serialise(document, stored))
     except OSError as error:
         raise DagbookError(
             f"{path}: the executed notebook cannot be written ({error.strerror}). "

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dagbook.execution.large_message import LEFT_OUT
+from dagbook.execution.page import BACKGROUND_IMPORT
+from dagbook.execution.wire import Message
 
 if TYPE_CHECKING:
+    from jupyter_client.client import KernelClient
     from nbclient import NotebookClient
+
+    from dagbook.execution.messages import Conversation
 
 
 class WidgetRecorder:
@@ -17,27 +22,31 @@ class WidgetRecorder:
     The client is made with the first comm message: most notebooks have none.
     """
 
-    def __init__(self, notebook: Any, kernel_client: Any, most_bytes: int) -> None:
+    def __init__(self, conversation: Conversation, most_bytes: int) -> None:
         """`most_bytes`: how much output the widgets of a cell may hold."""
         self._taken: dict[int, int] = {}
         self._most_bytes = most_bytes
-        self._notebook = notebook
-        self._kernel_client = kernel_client
+        self._conversation = conversation
         self._client: NotebookClient | None = None
 
-    def comm(self, cell: int, message: dict[str, Any]) -> None:
+    def comm(self, cell: int, message: Message) -> None:
         """Take in a ``comm_open``, ``comm_msg`` or ``comm_close``."""
         if self._client is None:
-            from nbclient import NotebookClient
+            with BACKGROUND_IMPORT:
+                import nbformat
+                from nbclient import NotebookClient
 
-            self._client = NotebookClient(self._notebook)
+            self._client = NotebookClient(nbformat.v4.new_notebook())
             self._client.reset_execution_trackers()
-            self._client.kc = self._kernel_client
+            self._client.kc = cast("KernelClient", _WidgetSide(self._conversation))
         if message["msg_type"] == "comm_close":
             return
-        self._client.handle_comm_msg([], message, cell)
+        try:
+            self._client.handle_comm_msg([], message, cell)
+        except Exception:
+            pass  # not shaped as a widget's message is: there is no state in it to keep
 
-    def captures(self, cell: int, message: dict[str, Any]) -> bool:
+    def captures(self, cell: int, message: Message) -> bool:
         """Whether an Output widget takes this output; if so, it now has it.
 
         It takes no more than a cell keeps: what comes then is shown below it, and capped there.
@@ -57,10 +66,38 @@ class WidgetRecorder:
             self._client.output([], message, None, cell)
         return True
 
-    def store(self) -> None:
-        """Write the widgets' state into the notebook's metadata."""
+    def store(self, document: dict[str, Any]) -> None:
+        """Write the widgets' state into the document's metadata."""
         if self._client is not None:
             self._client.set_widgets_metadata()
+            found = self._client.nb.metadata.get("widgets")
+            if found is not None:
+                document["metadata"]["widgets"] = found
+
+
+class _WidgetSide:
+    """The two things nbclient's Output widget does with a kernel client: make a message, send it.
+
+    Over the socket the cells go: what a widget is told arrives before the next cell.
+    """
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self.session = self.shell_channel = self
+
+    def msg(
+        self,
+        msg_type: str,
+        content: Mapping[str, Any] | None = None,
+        parent: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Message:
+        """As jupyter_client's session does."""
+        return self._conversation.new_message(msg_type, content or {}, parent or {}, metadata or {})
+
+    def send(self, message: Message) -> None:
+        """As jupyter_client's channel does."""
+        self._conversation.send(message)
 
 
 def _size(content: Mapping[str, Any]) -> int:

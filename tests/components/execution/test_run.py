@@ -401,6 +401,17 @@ def test_output_of_a_thread_goes_to_the_cell_that_started_it(make_notebook):
     assert "late" in text_of(cells[0].outputs) + text_of(cells[1].outputs)
 
 
+def test_what_is_put_out_while_the_kernel_ends_is_kept(make_notebook):
+    result = run_notebook(
+        make_notebook(
+            "import threading, time\n"
+            "def speak():\n    time.sleep(1)\n    print('last words', flush=True)\n"
+            "threading.Thread(target=speak).start()\nprint('first')"
+        )
+    )
+    assert text_of(code_cells(result.executed_notebook)[0].outputs) == "first\nlast words\n"
+
+
 def test_widgets_keep_their_state(make_notebook):
     result = run_notebook(
         make_notebook(
