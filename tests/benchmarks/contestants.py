@@ -66,7 +66,8 @@ class Contestant:
     """One way to execute a notebook.
 
     `command` may hold {bin}, {notebook}, {script} and {out}, the folder for all that it makes;
-    `executed` is where in that folder the executed notebook lies, if it makes one.
+    `executed` is where in that folder the executed notebook lies, if it makes one. `parameter`
+    is how it is given one, of {name} and {value}.
     """
 
     name: str
@@ -76,8 +77,15 @@ class Contestant:
     executed: str | None
     packages: tuple[str, ...] = ()
     leaves_out: frozenset[str] = field(default_factory=frozenset)
+    parameter: tuple[str, ...] = ()
 
-    def command_for(self, notebook: Path, script: Path, out: Path) -> list[str]:
+    def command_for(
+        self,
+        notebook: Path,
+        script: Path,
+        out: Path,
+        parameters: Iterable[tuple[str, str]] = (),
+    ) -> list[str]:
         """The command line that executes a subject."""
         places = {
             "bin": self.environment.bin,
@@ -85,7 +93,12 @@ class Contestant:
             "script": script,
             "out": out,
         }
-        return [word.format(**places) for word in self.command]
+        given = [
+            word.format(name=name, value=value)
+            for name, value in parameters
+            for word in self.parameter
+        ]
+        return [word.format(**places) for word in self.command] + given
 
 
 CONTESTANTS = {
@@ -98,6 +111,7 @@ CONTESTANTS = {
             ("{bin}/dagbook", "run", "{notebook}", "--output", "{out}/out.ipynb"),
             "out.ipynb",
             ("papermill", "nbclient", "jupyter-client", "ipykernel"),
+            parameter=("-p", "{name}={value}"),
         ),
         Contestant(
             "papermill",
@@ -106,6 +120,7 @@ CONTESTANTS = {
             ("{bin}/papermill", "{notebook}", "{out}/out.ipynb"),
             "out.ipynb",
             ("papermill", "nbclient", "jupyter-client", "ipykernel"),
+            parameter=("-p", "{name}", "{value}"),
         ),
         Contestant(
             "nbclient",
@@ -114,6 +129,7 @@ CONTESTANTS = {
             ("{bin}/jupyter", "execute", "{notebook}", "--output={out}/out.ipynb"),
             "out.ipynb",
             ("nbclient", "jupyter-client", "ipykernel"),
+            leaves_out=frozenset({"parameters"}),  # it has no way to give any
         ),
         Contestant(
             "dagstermill",
@@ -122,6 +138,7 @@ CONTESTANTS = {
             ("{bin}/python", str(DAGSTERMILL_ASSET), "{notebook}", "{out}"),
             "subject.ipynb",
             ("dagstermill", "dagster", "papermill", "jupyter-client", "ipykernel"),
+            leaves_out=frozenset({"parameters"}),  # it gives them in another way
         ),
         Contestant(
             "script",
@@ -129,7 +146,7 @@ CONTESTANTS = {
             OURS,
             ("{bin}/python", "{script}"),
             None,
-            leaves_out=frozenset({"pictures", "tables"}),  # a script displays nothing
+            leaves_out=frozenset({"parameters", "pictures", "tables"}),  # a script displays nothing
         ),
     )
 }

@@ -25,8 +25,8 @@ def measure(command: list[str], log: Path, *, memory: bool) -> dict[str, float]:
     """Run `command` to its end, its output into `log`.
 
     Returns:
-        `exit`; `wall` seconds until the command itself ended; `cpu` seconds, user and system,
-        of it and all its descendants; `written` bytes handed to the disk by them; with `memory`
+        `exit`; `wall` seconds until the command itself ended; `own` CPU seconds, user and system,
+        of the command's own process; `cpu` seconds of it and all its descendants; `written` bytes handed to the disk by them; with `memory`
         also `runner`, the peak resident bytes of the command's own process, and `tree`, the
         peak of the proportional share of the whole tree.
     """
@@ -42,6 +42,9 @@ def measure(command: list[str], log: Path, *, memory: bool) -> dict[str, float]:
             while process.poll() is None:
                 sample(process.pid, peaks)
                 time.sleep(SAMPLE_SECONDS)
+        else:
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        own = 0.0 if memory else own_seconds(process.pid)
         code = process.wait()
         wall = time.perf_counter() - started
     reap_orphans()
@@ -49,10 +52,17 @@ def measure(command: list[str], log: Path, *, memory: bool) -> dict[str, float]:
     measured: dict[str, float] = {
         "exit": code,
         "wall": wall,
+        "own": own,
         "cpu": used.ru_utime + used.ru_stime,
         "written": used.ru_oublock * BLOCK,
     }
     return measured | peaks if memory else measured
+
+
+def own_seconds(pid: int) -> float:
+    """CPU seconds of a process that has ended and was not waited for yet, without its children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def reap_orphans(patience: float = 10) -> None:

@@ -10,12 +10,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Subject:
-    """One notebook. `volume` is the least number of characters its outputs must hold."""
+    """One notebook.
+
+    Attributes:
+        volume: the least number of characters its outputs must hold.
+        lines: how many lines it prints one by one, each in a message of its own. A kernel drops
+            what a client does not take in time, so others may lose some: the page says so.
+        parameters: names and values given to it; its first cell has their defaults.
+    """
 
     name: str
     title: str
     cells: tuple[str, ...]
     volume: int = 0
+    lines: int = 0
+    parameters: tuple[tuple[str, str], ...] = ()
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write it as a notebook and as a plain script; returns both paths."""
@@ -32,7 +41,7 @@ class Subject:
                     "cell_type": "code",
                     "execution_count": None,
                     "id": f"cell-{number}",
-                    "metadata": {},
+                    "metadata": {"tags": ["parameters"]} if self.parameters and not number else {},
                     "outputs": [],
                     "source": source,
                 }
@@ -61,6 +70,12 @@ class Subject:
         found = sum(output_volume(cell) for cell in document["cells"])
         return None if found >= self.volume else f"{found:,} characters of {self.volume:,}"
 
+    def kept(self, executed: Path) -> float:
+        """Which part of the outputs the executed notebook has."""
+        document = json.loads(executed.read_text(encoding="utf-8"))
+        found = sum(output_volume(cell) for cell in document["cells"])
+        return min(1.0, found / self.volume) if self.volume else 1.0
+
 
 def output_volume(cell: dict[str, Any]) -> int:
     """How many characters of output a cell holds."""
@@ -83,6 +98,15 @@ def loud_cells(name: str, title: str, source: str) -> Subject:
     cells = tuple(f"n = {n}\n{source}" for n in range(50))
     return Subject(name, title, cells, volume=50 * 480_000)
 
+
+FLUSHED_LINES = 30_000
+FLUSHED = Subject(
+    "flushed",
+    f"{FLUSHED_LINES:,} lines, each flushed",
+    (f"for line in range({FLUSHED_LINES}):\n    print(f'{{line:5d}}', flush=True)",),
+    volume=FLUSHED_LINES * 6,
+    lines=FLUSHED_LINES,
+)
 
 PANDAS_SKLEARN = Subject(
     "pandas",
@@ -107,6 +131,12 @@ SUBJECTS = {
     subject.name: subject
     for subject in (
         Subject("empty", "an empty notebook (one cell, `pass`)", ("pass",)),
+        Subject(
+            "parameters",
+            "an empty notebook that is given a parameter",
+            ("days = 7",),
+            parameters=(("days", "30"),),
+        ),
         PANDAS_SKLEARN,
         small_cells(200),
         loud_cells(
@@ -137,6 +167,7 @@ SUBJECTS = {
             "row = f'<tr><td>{n}</td>' + '<td>0.123456</td>' * 10 + '</tr>'\n"
             "display(HTML('<table>' + row * (480_000 // len(row) + 1) + '</table>'))",
         ),
+        FLUSHED,
         small_cells(100),
         small_cells(400),
     )

@@ -15,6 +15,8 @@ from contestants import Contestant
 from subjects import Subject
 
 BASELINE = "papermill"
+#: Reads messages as papermill does, and does nothing else.
+LINE_BASELINE = "nbclient"
 MEGABYTE = 1_000_000
 
 Run = dict[str, Any]
@@ -30,7 +32,7 @@ def page(
         f"Written by `make bench` on {datetime.date.today()}: {_machine()}. Medians of {rounds} "
         "interleaved round(s) after one that warms the disk's cache; every run is cold, in a process "
         "of its own, as at a terminal or under cron. In brackets: the ratio to papermill. The "
-        "outputs of every run were there in full.",
+        "outputs of every run were there in full, unless it is said otherwise.",
         "Wall is the time until the command ended. CPU is user and system time of it and all its "
         "descendants, kernel included. Written is what they handed to the disk, and *final* the "
         "size of what was left there. Memory is from a run of its own, in which it was sampled 20 "
@@ -41,6 +43,17 @@ def page(
         rows = [_row(runs, c, subject) for c in contestants if _count(runs, c, subject)]
         heads = ["", "wall", "CPU", "written", "final", "own memory", "tree memory"]
         parts += [f"## {_capital(subject.title)}", _table(heads, rows)]
+    for subject in subjects:
+        if subject.lines and (rows := _line_rows(runs, contestants, subject)):
+            heads = ["", "own CPU", "each line", "ratio to nbclient", "lines kept"]
+            parts += [
+                f"## What each of {subject.lines:,} flushed lines costs the process that runs the "
+                "notebook",
+                "CPU time of the command's own process, without the kernel's, beyond an empty "
+                "notebook's. A kernel drops what its client does not take in time: *lines kept* "
+                "is the least of all runs, and the cost is that of a line kept.",
+                _table(heads, rows),
+            ]
     growth = _growth(runs, contestants)
     if growth:
         parts += ["## Growth with the number of cells", *growth]
@@ -67,6 +80,36 @@ def _row(runs: Sequence[Run], contestant: Contestant, subject: Subject) -> list[
         cell("runner", _megabytes),
         cell("tree", _megabytes),
     ]
+
+
+def _line_rows(
+    runs: Sequence[Run], contestants: Sequence[Contestant], subject: Subject
+) -> list[list[str]]:
+    each: dict[str, float] = {}
+    for contestant in contestants:
+        own = _median(runs, contestant.name, subject.name, "own")
+        idle = _median(runs, contestant.name, "empty", "own")
+        kept = _median(runs, contestant.name, subject.name, "kept")
+        if contestant.executed is not None and None not in (own, idle, kept):
+            each[contestant.name] = (own - idle) / (subject.lines * kept)
+    rows = []
+    for contestant in contestants:
+        if contestant.name not in each:
+            continue
+        base = each.get(LINE_BASELINE)
+        ratio = f"{each[contestant.name] / base:.2f}" if base else "–"
+        kept = min(_values(runs, contestant.name, subject.name, "kept"))
+        own = _median(runs, contestant.name, subject.name, "own")
+        rows.append(
+            [
+                contestant.title,
+                _seconds(own),
+                f"{each[contestant.name] * 1e6:.0f} µs",
+                ratio,
+                f"{kept:.1%}",
+            ]
+        )
+    return rows
 
 
 def _growth(runs: Sequence[Run], contestants: Sequence[Contestant]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -35,7 +36,9 @@ def test_every_round_measures_every_contestant_on_every_subject(kept: Path) -> N
     ]
     for run in runs:
         assert run["exit"] == 0
-        assert min(run["wall"], run["cpu"], run["written"], run["final"]) > 0
+        assert min(run["wall"], run["cpu"], run["written"], run["final"], run["kept"]) > 0
+        if run["kind"] == "time":
+            assert 0 < run["own"] <= run["cpu"]
         assert ("runner" in run) == ("tree" in run) == (run["kind"] == "memory")
         assert min(run.get("runner", 1), run.get("tree", 1)) > 0
 
@@ -69,3 +72,50 @@ def outputs(path: Path) -> list[list[dict[str, Any]]]:
         for cell in document["cells"]
         if cell["cell_type"] == "code"
     ]
+
+
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module that writes the page."""
+    monkeypatch.syspath_prepend(str(BENCH.parent))
+    return importlib.import_module("tables")
+
+
+def test_the_page_says_what_a_line_costs_and_what_was_lost(tables: Any) -> None:
+    from contestants import CONTESTANTS
+    from subjects import SUBJECTS
+
+    def run(contestant: str, subject: str, own: float, kept: float = 1.0) -> dict[str, Any]:
+        figures = {"wall": 1.0, "cpu": 2.0, "written": 1, "final": 1}
+        names = {"contestant": contestant, "subject": subject, "kind": "time"}
+        return names | figures | {"own": own, "kept": kept}
+
+    runs = [
+        run("dagbook", "empty", 0.1),
+        run("dagbook", "flushed", 0.7),
+        run("nbclient", "empty", 0.2),
+        run("nbclient", "flushed", 3.2, kept=0.5),
+    ]
+    contestants = [CONTESTANTS[name] for name in ("dagbook", "nbclient")]
+    rows = tables._line_rows(runs, contestants, SUBJECTS["flushed"])
+    assert rows == [
+        ["`dagbook run`", "0.70 s", "20 µs", "0.10", "100.0%"],
+        ["`jupyter execute`", "3.20 s", "200 µs", "1.00", "50.0%"],
+    ]
+    assert tables._line_rows(runs[:1], contestants, SUBJECTS["flushed"]) == []
+
+
+def test_the_page_says_how_the_cost_grows_with_the_cells(tables: Any) -> None:
+    from contestants import CONTESTANTS
+
+    runs = [
+        {"contestant": name, "subject": subject, "kind": "time", "cpu": cpu}
+        for name, power in (("dagbook", 1), ("papermill", 2))
+        for subject, cpu in (
+            ("empty", 0.5),
+            *((f"cells{n}", 0.5 + (n / 100) ** power) for n in (100, 200, 400)),
+        )
+    ]
+    contestants = [CONTESTANTS[name] for name in ("dagbook", "papermill", "script")]
+    _, table = tables._growth(runs, contestants)
+    assert [row.split(" | ")[-1] for row in table.splitlines()[2:]] == ["1.00 |", "2.00 |"]
