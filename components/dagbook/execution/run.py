@@ -21,6 +21,7 @@ from dagbook.execution.last_good import compare_with_last_good
 from dagbook.execution.messages import Conversation
 from dagbook.execution.outputs import CellOutputs
 from dagbook.execution.page import preload_page_writer, write_page
+from dagbook.execution.papermill_document import prepared_document
 from dagbook.execution.place import Place, take_place, unwritable
 from dagbook.execution.plan import Plan, RunOptions, make_plan
 from dagbook.execution.resources import ResourceSampler
@@ -180,7 +181,18 @@ class Execution:
         self._tracing = Tracing(plan)
 
     def execute(self) -> None:
-        """Hand the notebook to papermill, which hands its cells back to us, parameterised."""
+        """Have papermill write the parameters into the notebook and hand its cells back to us.
+
+        Without parameters it is not asked: it would hand them back as they are.
+        """
+        document = self.plan.notebook.document
+        source = {**document, "cells": remove_banners(document["cells"])}
+        if self.plan.parameters:
+            self._execute_by_papermill(source)
+        else:
+            self.execute_cells(prepared_document(source))
+
+    def _execute_by_papermill(self, source: dict[str, Any]) -> None:
         import nbformat
         import papermill
         from papermill.engines import papermill_engines
@@ -193,14 +205,12 @@ class Execution:
         papermill_engines.register("dagbook", DagbookEngine)
         # A project's own Python may have imported dagstermill.
         restore_python_translator()
-        document = self.plan.notebook.document
-        source = {**document, "cells": remove_banners(document["cells"])}
         try:
             with without_parameter_warnings():
                 papermill.execute_notebook(
                     nbformat.from_dict(source),
                     None,
-                    parameters=dict(self.plan.parameters) or None,
+                    parameters=dict(self.plan.parameters),
                     engine_name="dagbook",
                     kernel_name=self.plan.kernelspec.name,
                     language=self.plan.notebook.language,
@@ -213,7 +223,7 @@ class Execution:
             pass
 
     def execute_cells(self, document: Any) -> None:
-        """Run the cells of the document papermill has prepared. Called by the engine."""
+        """Run the cells of a prepared document. Called by the engine, or by ourselves."""
         assert self._kernel is not None
         plan, journal = self.plan, self._place.journal
         for cell in document["cells"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,11 +33,24 @@ def test_papermill_drives_and_the_dagbook_engine_runs_the_cells(make_notebook, m
         return real(source, output, **options)
 
     monkeypatch.setattr(papermill, "execute_notebook", spy)
-    result = run_notebook(make_notebook("print('hello')"))
+    path = make_notebook(("n = 1", "parameters"), "print('hello', n)")
+    result = run_notebook(path, {"n": 2})
     assert calls == [("NotebookNode", None, "dagbook")]
     stored = nbformat.read(result.executed_notebook, as_version=4)
     assert stored.metadata.papermill.version == papermill.__version__
-    assert text_of(stored.cells[0].outputs) == "hello\n"
+    assert text_of(stored.cells[2].outputs) == "hello 2\n"
+
+
+def test_without_parameters_papermill_is_not_even_imported(make_notebook):
+    code = (
+        "import sys\n"
+        "from dagbook.execution import run_notebook\n"
+        "result = run_notebook(sys.argv[1])\n"
+        "print(result.status, *({'papermill', 'nbformat', 'asyncio', 'traitlets'} & {*sys.modules}))"
+    )
+    path = make_notebook(("n = 1", "parameters"), "print('hello', n)")
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("succeeded\n", "")
 
 
 def test_a_succeeded_run_lies_in_runs_beside_the_notebook_named_by_time_and_state(make_notebook):
