@@ -65,8 +65,19 @@ ALLOWED_NAMES = frozenset(
         "MKL_NUM_THREADS",
         "OPENBLAS_NUM_THREADS",
         "NUMEXPR_NUM_THREADS",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES",
+        "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER",
     ]
 )
+#: How long the author's own `mlflow.*` calls wait, unless somebody says otherwise: about half a
+#: minute for a server that refuses, about two for one that never answers. MLflow itself would
+#: take four, sixteen, or as long as a server asks it to.
+MLFLOW_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+}
 ALLOWED_PREFIXES = ("LC_", "XDG_", "CONDA_", "NVIDIA_", "DAGBOOK_ENVIRONMENT")
 #: Needed behind a company's proxy, but only when no user name and password stand in them.
 PROXY_NAMES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"})
@@ -99,6 +110,8 @@ def kernel_environment(
         )
     # ipykernel and debugpy print advice about themselves into the kernel's log otherwise.
     chosen.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    for name, value in MLFLOW_PATIENCE.items():
+        chosen.setdefault(name, value)
     return chosen
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dagbook.errors import DagbookError
-from dagbook.execution.journal import Journal
+from dagbook.execution.journal import Journal, read_journal
 from dagbook.execution.recovery import recover_runs
 from dagbook.execution.result import RunStatus
 from dagbook.execution.run_folder import RUNNING_SUFFIX, RunFolder
@@ -124,3 +124,14 @@ def _take_timed(folder: Path, started_at: float) -> Place:
             continue
         return Place(journal, None, folder, stem)
     raise DagbookError(f"{folder}: 10,000 runs started there in the same second")
+
+
+def is_left_in(folder: Path, record: Path) -> bool:
+    """Whether the journal of the run with this `record` still lies in `folder`."""
+    for left in folder.glob(f".*{RUNNING_SUFFIX}"):
+        try:
+            if any(event == ["record", str(record)] for event in read_journal(left)):
+                return True
+        except OSError:
+            continue  # another process recovers it right now
+    return False

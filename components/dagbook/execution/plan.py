@@ -45,6 +45,8 @@ class RunOptions(TypedDict, total=False):
             succeed is compared with; by default the folder of its own result.
         should_stop: asked several times a second; once it gives a reason, the run ends as
             cancelled, with that reason.
+        record: a file into which the result is written if the run vanishes, by whoever
+            recovers it; its folder is there.
     """
 
     parameters_are_text: bool
@@ -63,6 +65,7 @@ class RunOptions(TypedDict, total=False):
     origin: Origin | None
     good_runs: Path | None
     should_stop: Callable[[], str | None] | None
+    record: Path | None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Plan:
     origin: Origin = field(default_factory=Origin)
     good_runs: Path | None = None
     should_stop: Callable[[], str | None] | None = None
+    record: Path | None = None
 
     @property
     def notebook_name(self) -> str | None:
@@ -149,6 +153,7 @@ def make_plan(
         origin=options.get("origin") or Origin(),
         good_runs=options.get("good_runs"),
         should_stop=options.get("should_stop"),
+        record=options.get("record"),
     )
 
 

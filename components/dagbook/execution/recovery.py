@@ -13,7 +13,7 @@ from typing import Any
 from dagbook.atomic_write import TEMPORARY_SUFFIX, write_atomically
 from dagbook.execution.cgroups import is_group
 from dagbook.execution.guardian import remove_groups
-from dagbook.execution.journal import read_journal
+from dagbook.execution.journal import read_journal, to_json
 from dagbook.execution.kernel import SCRATCH_PREFIX
 from dagbook.execution.last_good import compare_with_last_good
 from dagbook.execution.outputs import CellOutputs
@@ -96,10 +96,12 @@ def _recover(folder: Path) -> Path | None:
             replay.take(event)
     except FileNotFoundError:
         return None  # it vanished before its first line
-    if replay.document is None or replay.is_stored(folder):
+    if replay.document is None:
         return None
     replay.take_reports(folder / REPORTS_FILE_NAME)
-    return replay.write(folder)
+    path = None if replay.is_stored(folder) else replay.write(folder)
+    replay.put_on_record()
+    return path
 
 
 class _Replay:
@@ -111,6 +113,7 @@ class _Replay:
         self.outputs: dict[int, CellOutputs] = {}
         self.target = ""
         self.good_runs: Path | None = None
+        self.record: Path | None = None
         self.running: int | None = None
         self.running_cell = 0
         self.last_time = 0.0
@@ -131,6 +134,9 @@ class _Replay:
         self.result.size = size
         self.result.notebook = None if notebook is None else Path(notebook)
         self.target = target
+
+    def _on_record(self, path: str) -> None:
+        self.record = Path(path)
 
     def _on_sockets(self, folder: str) -> None:
         if Path(folder).name.startswith(SCRATCH_PREFIX):
@@ -220,13 +226,19 @@ class _Replay:
         """Whether the run had put its notebook in place, and only not cleared up after it."""
         if "{state}" in self.target:
             # No other run ever had that name.
-            return any(folder.parent.glob(f"{_stem(folder)}-*.ipynb"))
-        try:
-            stored = json.loads(self._notebook(folder).read_bytes())
-            told: Any = stored["metadata"]["dagbook"]["started_at"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-        return bool(told == self.result.started_at)
+            stored = next(folder.parent.glob(f"{_stem(folder)}-*.ipynb"), None)
+        else:
+            stored = self._notebook(folder)
+            try:
+                told: Any = json.loads(stored.read_bytes())["metadata"]["dagbook"]["started_at"]
+            except (OSError, ValueError, KeyError, TypeError):
+                return False
+            if told != self.result.started_at:
+                return False
+        if stored is not None:
+            self.result.executed_notebook = stored
+            self.result.reason = "the runner vanished after it had stored the notebook"
+        return stored is not None
 
     def write(self, folder: Path) -> Path:
         """Write the notebook beside the journal's folder, wherever that is now."""
@@ -247,6 +259,7 @@ class _Replay:
         complete_document(self.document, self.outputs, result, stopped_at=stopped_at, size=None)
         path = self._notebook(folder)
         write_atomically(path, serialise(self.document))
+        result.executed_notebook = path
         return path
 
     def _take_end(self, told: dict[str, Any]) -> int | None:
@@ -272,6 +285,12 @@ class _Replay:
     def _notebook(self, folder: Path) -> Path:
         state = f"-{self.result.status}" if "{state}" in self.target else ""
         return folder.parent / f"{_stem(folder)}{state}.ipynb"
+
+    def put_on_record(self) -> None:
+        """Tell the result to whoever asked for it when the run began."""
+        # Without its folder nobody waits for it any more.
+        if self.record is not None and self.record.parent.is_dir():
+            write_atomically(self.record, to_json(self.result.to_json()))
 
 
 def _stem(folder: Path) -> str:

@@ -139,6 +139,8 @@ class Execution:
         }
         size = "" if plan.size is None else plan.size.name
         place.journal.event("start", self.started_at, place.pattern, size, plan.notebook_name)
+        if plan.record is not None:
+            place.journal.event("record", str(plan.record))
         place.journal.flush()
         try:
             (place.journal.folder / CONTEXT_FILE_NAME).write_bytes(to_json(context))

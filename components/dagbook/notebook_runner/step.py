@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import dagster as dg
 
 from dagbook.errors import DagbookError
-from dagbook.execution import ExecutionEvent, run_notebook
+from dagbook.execution import ExecutionEvent, MetricsReported, run_notebook
 from dagbook.execution.provenance import Origin
 from dagbook.execution.recovery import recover_below
 from dagbook.execution.result import Cause, CheckResult, ExecutionResult, RunStatus
@@ -111,6 +111,8 @@ class Step:
 
         def listen(event: ExecutionEvent) -> None:
             self.recording.start_in_background()
+            if isinstance(event, MetricsReported):
+                self.recording.add(event.points)
             progress(event)
 
         try:
@@ -134,6 +136,7 @@ class Step:
                 # Of a partitioned asset: the good runs of all its partitions.
                 good_runs=asset.output_folder(None),
                 should_stop=self.heartbeat.reason_to_stop,
+                record=self.recording.record,
             )
         finally:
             progress.flush()

@@ -1,20 +1,20 @@
-"""Each run as an MLflow run, on a store inside the project or on a server that is named."""
+"""One run in MLflow, on a store inside the project or on a server that is named."""
 
 from __future__ import annotations
 
 import fcntl
 import importlib.util
-import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from dagbook.execution.page import BACKGROUND_IMPORT
-from dagbook.execution.result import ExecutionResult, RunStatus
+from dagbook.execution.result import MetricPoint, RunStatus
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,108 +28,79 @@ _STATUS = {
     RunStatus.CANCELLED: "KILLED",
 }
 
-# MLflow's own limits.
-_BATCH = 1000
+#: MLflow's own limit for points sent together.
+BATCH = 1000
+# More of MLflow's limits.
 _PARAMETER_BATCH = 100
 _VALUE_LENGTH = 6000
 _NAME_LENGTH = 250
 _NO_NAME = re.compile(r"[^\w\-./ :]")
 
-# What is measured of the run's processes stands under "System metrics".
-_SYSTEM = "system/"
+#: The tag by which a run is found again whose making was not confirmed.
+RECORDING_TAG = "dagbook.recording"
+
+# Of a client's refusals these may be over tomorrow: no credentials, a time-out, too many at once.
+_NOT_FOR_GOOD = frozenset({401, 403, 408, 429})
+
+# What one point is to MLflow: name, step, milliseconds, value.
+Identity = tuple[str, int, int, str]
 
 
 class MlflowError(Exception):
-    """MLflow could not be reached or refused; the text is its own, on one line."""
+    """MLflow refuses for good; the text says why, in one line."""
 
 
 @dataclass
 class MlflowRun:
-    """One run in MLflow, from its start to its end."""
+    """One run in MLflow."""
 
     client: MlflowClient
     run_id: str
     experiment_id: str
     tracking_uri: str
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Variables with which `mlflow.*` calls in a kernel land in this run."""
-        return {
-            "MLFLOW_TRACKING_URI": self.tracking_uri,
-            "MLFLOW_RUN_ID": self.run_id,
-            "MLFLOW_EXPERIMENT_ID": self.experiment_id,
-        }
+    def logged(self) -> tuple[set[str], set[str]]:
+        """The names of the metrics and of the parameters it has."""
+        data = self.client.get_run(self.run_id).data
+        return set(data.metrics), set(data.params)
 
-    @property
-    def url(self) -> str | None:
-        """The run's page, where a server shows one."""
-        if not _is_server(self.tracking_uri):
-            return None
-        server = self.tracking_uri.rstrip("/")
-        return f"{server}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+    def history(self, name: str) -> set[Identity]:
+        """The points of one metric that it has."""
+        history = self.client.get_metric_history(self.run_id, metric_name(name))
+        return {_identity(m.key, m.step, m.timestamp, m.value) for m in history}
 
-    def finish(self, result: ExecutionResult, measurements: Mapping[str, float]) -> list[str]:
-        """Complete the run: parameters, metrics, the executed notebook, how it ended.
+    def log_points(self, points: Iterable[MetricPoint]) -> None:
+        """Add points, at most `BATCH`."""
+        from mlflow.entities import Metric
 
-        What the notebook logged itself is left as it is.
-
-        Returns:
-            What could not be recorded, in words.
-        """
-        notes: list[str] = []
-        parts: list[tuple[str, Callable[[], None]]] = [
-            ("the metrics were not recorded", lambda: self._log_values(result, measurements)),
-            ("the notebook was not recorded", lambda: self._log_files(result)),
-            ("the end was not recorded", lambda: self._end(result.status)),
-        ]
-        for failed, part in parts:
-            try:
-                part()
-            except Exception as error:
-                notes.append(f"{failed}: {_one_line(error)}")
-        return notes
-
-    def end(self, status: RunStatus) -> None:
-        """Say how the run ended, and nothing else."""
-        try:
-            self._end(status)
-        except Exception:
-            pass  # a run that stays open in MLflow is no reason to fail one in Dagster
-
-    def _end(self, status: RunStatus) -> None:
-        self.client.set_terminated(self.run_id, _STATUS[status])
-
-    def _log_values(self, result: ExecutionResult, measurements: Mapping[str, float]) -> None:
-        from mlflow.entities import Metric, Param
-
-        logged = self.client.get_run(self.run_id).data
-        ended = int((result.started_at + result.duration_seconds) * 1000)
         metrics = [
-            Metric(_name(p.name), p.value, int(p.timestamp * 1000), p.step or 0)
-            for p in result.metrics
-            # Reported to us and to MLflow: its author's own series is the one to keep.
-            if _name(p.name) not in logged.metrics
+            Metric(metric_name(p.name), p.value, int(p.timestamp * 1000), p.step or 0)
+            for p in points
         ]
-        metrics += [
-            Metric(_SYSTEM + name, value, ended, 0)
-            for name, value in measurements.items()
-            if math.isfinite(value)
-        ]
-        params = [
-            Param(_name(name), str(value)[:_VALUE_LENGTH])
-            for name, value in result.parameters.items()
-            if _name(name) not in logged.params
-        ]
-        for start in range(0, len(metrics), _BATCH):
-            self.client.log_batch(self.run_id, metrics=metrics[start : start + _BATCH])
-        for start in range(0, len(params), _PARAMETER_BATCH):
-            self.client.log_batch(self.run_id, params=params[start : start + _PARAMETER_BATCH])
+        if metrics:
+            self.client.log_batch(self.run_id, metrics=metrics, synchronous=True)
 
-    def _log_files(self, result: ExecutionResult) -> None:
-        for path in (result.executed_notebook, result.executed_html):
-            if path is not None:
-                self.client.log_artifact(self.run_id, str(path))
+    def log_parameters(self, parameters: Mapping[str, str]) -> None:
+        """Add the parameters it does not have yet."""
+        from mlflow.entities import Param
+
+        _, logged = self.logged()
+        params = [
+            Param(metric_name(name), value[:_VALUE_LENGTH])
+            for name, value in parameters.items()
+            if metric_name(name) not in logged
+        ]
+        for start in range(0, len(params), _PARAMETER_BATCH):
+            batch = params[start : start + _PARAMETER_BATCH]
+            self.client.log_batch(self.run_id, params=batch, synchronous=True)
+
+    def log_file(self, path: Path) -> None:
+        """Keep a file with it."""
+        self.client.log_artifact(self.run_id, str(path))
+
+    def end(self, status: RunStatus, ended_at: float) -> None:
+        """Say how and when the run ended."""
+        self.client.set_terminated(self.run_id, _STATUS[status], int(ended_at * 1000))
 
 
 def is_installed() -> bool:
@@ -137,34 +108,56 @@ def is_installed() -> bool:
     return importlib.util.find_spec("mlflow") is not None
 
 
-def start_run(
+def find_experiment(uri: str, name: str, state_folder: Path) -> tuple[MlflowClient, str]:
+    """The client of a store, and an experiment in it, which is made if it does not exist.
+
+    Raises:
+        MlflowError: the experiment was deleted.
+        Exception: whatever MLflow raises when it cannot be reached; see `is_final`.
+    """
+    from mlflow import MlflowClient
+
+    is_embedded = uri == embedded_store(state_folder)
+    with _one_at_a_time(state_folder if is_embedded else None):
+        client = MlflowClient(tracking_uri=uri)
+        artifacts = (state_folder.absolute() / "mlartifacts").as_uri() if is_embedded else None
+        return client, _experiment_id(client, name, artifacts)
+
+
+def create_run(
+    client: MlflowClient,
+    experiment_id: str,
     *,
-    experiment: str,
+    uri: str,
     run_name: str,
     tags: Mapping[str, str],
     notebook: str,
-    state_folder: Path,
-    tracking_uri: str | None = None,
+    started_at: float,
+    recording: str,
 ) -> MlflowRun:
-    """Start a run in an experiment, which is made if it does not exist.
+    """Start a run in an experiment, tagged with the name of its recording."""
+    own = {
+        "mlflow.source.name": notebook,
+        "mlflow.source.type": "NOTEBOOK",
+        RECORDING_TAG: recording,
+    }
+    run = client.create_run(
+        experiment_id,
+        start_time=int(started_at * 1000),
+        run_name=run_name,
+        tags={**own, **tags},
+    )
+    return MlflowRun(client, run.info.run_id, experiment_id, uri)
 
-    Args:
-        experiment: the experiment's name.
-        run_name: what the run is called in MLflow.
-        tags: tags of the run.
-        notebook: what MLflow shows as the run's source.
-        state_folder: where the store lies when no server is named.
-        tracking_uri: the server; by default MLFLOW_TRACKING_URI, else the store.
 
-    Raises:
-        MlflowError: it could not be started.
-    """
-    try:
-        return _start_run(experiment, run_name, dict(tags), notebook, state_folder, tracking_uri)
-    except MlflowError:
-        raise
-    except Exception as error:
-        raise MlflowError(_one_line(error)) from error
+def find_run(
+    client: MlflowClient, experiment_id: str, *, uri: str, recording: str
+) -> MlflowRun | None:
+    """The run that was made for a recording, where one was, confirmed or not."""
+    found = client.search_runs(
+        [experiment_id], filter_string=f"tags.`{RECORDING_TAG}` = '{recording}'", max_results=1
+    )
+    return MlflowRun(client, found[0].info.run_id, experiment_id, uri) if found else None
 
 
 def embedded_store(state_folder: Path) -> str:
@@ -188,40 +181,74 @@ def tracking_uri(named: str | None, state_folder: Path) -> str:
     return f"{path[1] or ''}{root / path[2]}"
 
 
+def without_login(uri: str) -> str:
+    """An address as it may be written down: without user name, password and query."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return uri.partition("://")[0]
+    if not parts.netloc:
+        return uri
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
 def store_is_ready(named: str | None, state_folder: Path) -> bool:
     """Whether the store is a server's concern, or has its tables: making them takes seconds."""
     is_embedded = tracking_uri(named, state_folder) == embedded_store(state_folder)
     return not is_embedded or (state_folder / "mlflow.db").exists()
 
 
-def _start_run(
-    experiment: str,
-    run_name: str,
-    tags: dict[str, str],
-    notebook: str,
-    state_folder: Path,
-    named: str | None,
-) -> MlflowRun:
-    uri = tracking_uri(named, state_folder)
-    is_embedded = uri == embedded_store(state_folder)
-    if _is_server(uri):
-        # MLflow's own patience with a server that is down is four minutes per call.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    # The notebook's page is made by another large package, imported at the same time.
-    with BACKGROUND_IMPORT:
-        from mlflow import MlflowClient
+def run_url(uri: str, experiment_id: str, run_id: str) -> str | None:
+    """A run's page, where a server shows one."""
+    if not is_server(uri):
+        return None
+    return f"{without_login(uri).rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
 
-    with _one_at_a_time(state_folder if is_embedded else None):
-        client = MlflowClient(tracking_uri=uri)
-        artifacts = (state_folder.absolute() / "mlartifacts").as_uri() if is_embedded else None
-        experiment_id = _experiment_id(client, experiment, artifacts)
-    run = client.create_run(
-        experiment_id,
-        run_name=run_name,
-        tags={"mlflow.source.name": notebook, "mlflow.source.type": "NOTEBOOK", **tags},
+
+def is_server(uri: str) -> bool:
+    """Whether runs are recorded through HTTP."""
+    return uri.startswith(("http://", "https://"))
+
+
+def is_final(error: Exception, uri: str) -> bool:
+    """Whether MLflow said no, as opposed to nothing: to ask again would bring the same answer."""
+    if isinstance(error, MlflowError):
+        return True
+    # Only what has come from there can have raised anything of its own.
+    exceptions = sys.modules.get("mlflow.exceptions")
+    if exceptions is None:
+        return False
+    # From a server an answer in MLflow's own words: a page of a proxy in between is none.
+    kind = exceptions.RestException if is_server(uri) else exceptions.MlflowException
+    if not isinstance(error, kind):
+        return False
+    status = error.get_http_status_code()
+    return 400 <= status < 500 and status not in _NOT_FOR_GOOD
+
+
+def metric_name(name: str) -> str:
+    """A name as MLflow takes it."""
+    return _NO_NAME.sub("_", name)[:_NAME_LENGTH]
+
+
+def identity(point: MetricPoint) -> Identity:
+    """What makes a point the same as one that MLflow has."""
+    return _identity(
+        metric_name(point.name), point.step or 0, int(point.timestamp * 1000), point.value
     )
-    return MlflowRun(client, run.info.run_id, experiment_id, uri)
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, on one line, without a login that stands in an address."""
+    lines = str(error).strip().splitlines()
+    text = re.sub(r"://[^/\s]*@", "://", lines[0]) if lines else ""
+    return text or type(error).__name__
+
+
+def _identity(name: str, step: int, milliseconds: int, value: float) -> Identity:
+    # Databases have no infinity: MLflow keeps the largest number instead.
+    kept = max(-sys.float_info.max, min(sys.float_info.max, value)) if value == value else value
+    return name, step, milliseconds, repr(float(kept))
 
 
 def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
@@ -255,16 +282,3 @@ def _one_at_a_time(state_folder: Path | None) -> Iterator[None]:
     with (state_folder / "mlflow.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _is_server(uri: str) -> bool:
-    return uri.startswith(("http://", "https://"))
-
-
-def _name(name: str) -> str:
-    return _NO_NAME.sub("_", name)[:_NAME_LENGTH]
-
-
-def _one_line(error: Any) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,104 @@
+"""Sends what runs could not, once MLflow is back. Anybody may call it, at any time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from dagbook.project import STATE_FOLDER
+from dagbook.sinks.delivery import Delivery
+from dagbook.sinks.sender_process import PATIENCE
+from dagbook.sinks.spool import Spool, spools_aside, spools_in
+
+
+def replay_spools(
+    project_root: Path, *, uris: Iterable[str] = (), seconds: float = 50.0
+) -> list[str]:
+    """Send what waits in a project, in a process of its own that ends in time.
+
+    Costs next to nothing where nothing waits.
+
+    Args:
+        project_root: the project.
+        uris: addresses with their logins, where MLFLOW_TRACKING_URI does not name them.
+        seconds: for how long at most; what is left then waits for the next time.
+
+    Returns:
+        What became of each run that waited, a line for each.
+    """
+    state_folder = project_root / STATE_FOLDER
+    if not any(not spool.is_owned for spool in spools_in(state_folder)):
+        return []
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "dagbook.sinks.replay", str(state_folder.absolute())],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env={**PATIENCE, **os.environ}, cwd=Path("/"),
+    )  # fmt: skip
+    try:
+        told, _ = process.communicate(json.dumps(list(uris)), timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        told, _ = process.communicate()
+    return told.splitlines()
+
+
+def replay(state_folder: Path, uris: Iterable[str] = ()) -> Iterable[str]:
+    """Send what waits, in this process; tells what became of each as it goes.
+
+    One that fails holds up no other, but a server that has just failed is not asked again.
+    """
+    failing: dict[str | None, str] = {}
+    for spool in spools_in(state_folder):
+        head = spool.head
+        if spool.is_owned or (head is not None and head.tracking_uri in failing):
+            continue
+        delivery = Delivery(spool, uris=uris)
+        try:
+            if delivery.advance() and not delivery.was_somebody_elses:
+                yield _line(spool, delivery.notes)
+            elif head is not None and delivery.has_failed:
+                failing[head.tracking_uri] = delivery.problem or ""
+                yield f"{spool.folder.name}: waits for MLflow: {delivery.problem}"
+        finally:
+            delivery.give_up_lock()
+
+
+def describe_spools(state_folder: Path) -> list[str]:
+    """What is not in MLflow, in a few lines; nothing when everything is."""
+    lines = []
+    states = [spool.state for spool in spools_in(state_folder) if not spool.is_owned]
+    waiting = [state for state in states if not state.get("delivered")]
+    if waiting:
+        problems = [state.get("problem") for state in waiting]
+        reason = next((problem for problem in reversed(problems) if problem), "not tried yet")
+        lines.append(f"{_runs(len(waiting))} not in MLflow yet, sent when it answers: {reason}")
+    aside = spools_aside(state_folder)
+    if aside:
+        notes = aside[-1].state.get("notes") or ["no reason is known"]
+        lines.append(
+            f"{_runs(len(aside))} not recorded completely: {notes[0]}. See and remove "
+            f"{aside[-1].folder.parent}"
+        )
+    return lines
+
+
+def _runs(count: int) -> str:
+    return "1 run is" if count == 1 else f"{count} runs are"
+
+
+def _line(spool: Spool, notes: list[str]) -> str:
+    name = spool.folder.name
+    return f"{name}: not recorded completely: {'; '.join(notes)}" if notes else f"{name}: recorded"
+
+
+def _main() -> None:
+    for line in replay(Path(sys.argv[1]), json.loads(sys.stdin.read())):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,157 @@
+"""Hands a run's folder of the spool to the process that sends, and waits for it no longer than told."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from dagbook.sinks.spool import ASIDE_FOLDER, Spool
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a run waits for MLflow, in seconds: for one answer, and for all of them."""
+
+    answer_seconds: float
+    all_seconds: float
+
+    def at_most(self, seconds: float) -> Patience:
+        """The same, cut short."""
+        return Patience(min(seconds, self.answer_seconds), min(seconds, self.all_seconds))
+
+
+#: A server that does not answer, or is slow, must not hold a run up.
+FOR_A_SERVER = Patience(answer_seconds=5.0, all_seconds=15.0)
+#: A file of the project: other runs may be writing to it, but it does answer.
+FOR_A_FILE = Patience(answer_seconds=30.0, all_seconds=60.0)
+
+#: How long MLflow may take to be imported, in seconds. Not the server's fault.
+IMPORT_SECONDS = 60.0
+
+_POLL_SECONDS = 0.02
+
+_lock = Lock()
+_process: subprocess.Popen[bytes] | None = None
+_process_of: int | None = None
+
+
+def hand_over(spool: Spool, *, uris: Iterable[str] = (), only_at_end: bool = False) -> None:
+    """Have a folder delivered, from now on, by a process beside this one.
+
+    Args:
+        spool: the folder.
+        uris: addresses with their logins, which the folder does not hold.
+        only_at_end: send nothing while the run goes on.
+
+    Raises:
+        OSError: there can be no such process.
+    """
+    _tell(
+        {
+            "folder": str(spool.folder),
+            "uris": list(uris),
+            "only_at_end": only_at_end,
+            "environment": dict(os.environ),
+        }
+    )
+
+
+def wake() -> None:
+    """Have it look at its folders now."""
+    try:
+        _tell({}, start=False)
+    except OSError:
+        pass  # it ended meanwhile; what it was to send, others will
+
+
+def wait_for_run(spool: Spool, patience: Patience) -> dict[str, Any]:
+    """Wait until the run is in MLflow, or it is clear that it will not be soon.
+
+    Returns:
+        The state of the folder: with a ``run_id``, or with the ``problem``.
+    """
+    return _wait(spool, lambda state: "run_id" in state or bool(state.get("problem")), patience)
+
+
+def wait_for_end(spool: Spool, patience: Patience) -> dict[str, Any]:
+    """Wait until everything has been sent, or it is clear that it will not be soon.
+
+    Returns:
+        The state of the folder: ``delivered``, or with ``notes`` when some of it was refused, or
+        with the ``problem``.
+    """
+    failures = spool.state.get("failures", 0)
+    wake()
+    return _wait(
+        spool,
+        lambda state: state.get("delivered", False) or state.get("failures", 0) > failures,
+        patience,
+    )
+
+
+def _wait(
+    spool: Spool, is_over: Callable[[dict[str, Any]], bool], patience: Patience
+) -> dict[str, Any]:
+    began = asked = heard = time.monotonic()
+    before: dict[str, Any] | None = None
+    while True:
+        if not spool.folder.is_dir():
+            return Spool(spool.folder.parent / ASIDE_FOLDER / spool.folder.name).state
+        state = spool.state
+        if is_over(state):
+            return state
+        now = time.monotonic()
+        if state != before:
+            before, heard = state, now
+        if not state.get("imported") and now - began < IMPORT_SECONDS and _is_running():
+            asked = heard = now
+        if now - heard > patience.answer_seconds or now - asked > patience.all_seconds:
+            return {"problem": "it does not answer", **state}
+        time.sleep(_POLL_SECONDS)
+
+
+def _tell(message: dict[str, Any], *, start: bool = True) -> None:
+    line = json.dumps(message).encode() + b"\n"
+    with _lock:
+        for _ in range(2):
+            process = _running(start)
+            if process is None or process.stdin is None:
+                return
+            try:
+                process.stdin.write(line)
+                process.stdin.flush()
+                return
+            except OSError:
+                process.kill()
+                process.wait()
+        raise OSError("the process that sends to MLflow ends at once")
+
+
+def _is_running() -> bool:
+    with _lock:
+        return _running(start=False) is not None
+
+
+def _running(start: bool) -> subprocess.Popen[bytes] | None:
+    global _process, _process_of
+    is_ours = _process_of == os.getpid()  # else it is a parent's, before a fork
+    if _process is not None and is_ours and _process.poll() is None:
+        return _process
+    if not start:
+        return None
+    _process = subprocess.Popen(
+        # Not the folder it is started in: a notebook beside it may be called mlflow.py.
+        [sys.executable, "-P", "-m", "dagbook.sinks.sender_process"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True, cwd=Path("/"),
+    )  # fmt: skip
+    _process_of = os.getpid()
+    return _process
