@@ -72,6 +72,7 @@ LAYERS = {
         "core",
         "policy",
         "execution",
+        "sinks",
         "component",
         "project",
         "services",

@@ -76,6 +76,11 @@ def _list(project: Project, args: argparse.Namespace) -> int:
         print("No runs yet.")
     else:
         print_table(("RUN", "STATE", "STARTED", "TOOK", "OF", "NOTEBOOK"), map(_row, runs))
+    if not args.json:
+        from dagbook.sinks.replay import describe_spools
+
+        for line in describe_spools(project.state_folder):
+            print(f"MLflow: {line}")
     return 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +15,12 @@ import dagster as dg
 from dagbook.errors import DagbookError
 from dagbook.execution.result import ExecutionResult, MetricPoint, RunStatus
 from dagbook.notebook import Notebook
-from dagbook.notebook_runner.run_time_names import fill_in
+from dagbook.notebook_runner.experiment import (
+    experiment_name,
+    names_a_server,
+    run_tags,
+    speaks_of_mlflow,
+)
 from dagbook.notebook_runner.run_values import RunValues
 from dagbook.sinks.mlflow import (
     RECORDING_TAG,
@@ -40,11 +44,6 @@ from dagbook.sinks.spool import SPOOL_FOLDER, End, Head, OwnSpool
 
 if TYPE_CHECKING:
     from dagbook.notebook_runner.asset import NotebookAsset
-
-_SET_EXPERIMENT = re.compile(
-    r"\bmlflow\.set_experiment\(\s*(?:experiment_name\s*=\s*)?([\"'])(.+?)\1"
-)
-_SET_TRACKING_URI = re.compile(r"\bmlflow\.set_tracking_uri\(")
 
 
 class Recording:
@@ -89,9 +88,9 @@ class Recording:
             self._spool = OwnSpool(
                 folder / f"{values.run_id}-{self._asset.op_name}-{values.attempt}",
                 Head(
-                    experiment=self._experiment_name(self._notebook, values),
+                    experiment=experiment_name(self._asset, self._notebook, values),
                     run_name=values.partition_key or values.run_date,
-                    tags=self._tags(values),
+                    tags=run_tags(self._asset, values),
                     notebook=self._asset.component.notebook,
                     tracking_uri=None if self._is_embedded else without_login(self._uri),
                     started_at=time.time(),
@@ -103,7 +102,11 @@ class Recording:
                 f"MLflow does not record this run: {folder} cannot be written ({error.strerror})"
             )
             return
-        if self._is_needed_at_start(self._notebook):
+        if (
+            self._needs_id
+            or not store_is_ready(self._uri, self._state_folder)
+            or speaks_of_mlflow(self._asset, self._notebook)
+        ):
             self._wait_for_run()
 
     def start_in_background(self) -> None:
@@ -158,14 +161,16 @@ class Recording:
             # itself finds the right experiment.
             found = {
                 "MLFLOW_TRACKING_URI": self._uri,
-                "MLFLOW_EXPERIMENT_NAME": self._experiment_name(self._notebook, self._values),
+                "MLFLOW_EXPERIMENT_NAME": experiment_name(
+                    self._asset, self._notebook, self._values
+                ),
             }
             if self._has_problem:
                 # Should it answer later: the run that the notebook then makes is this one.
                 tags = {RECORDING_TAG: self._spool.folder.name}
                 found["MLFLOW_RUN_CONTEXT"] = json.dumps(tags)
             return found
-        if _SET_TRACKING_URI.search(_code(self._notebook)):
+        if names_a_server(self._notebook):
             self._log.info(
                 "The notebook names an MLflow server itself: what it logs goes there, in a run "
                 "of its own"
@@ -229,13 +234,15 @@ class Recording:
                 f"MLflow: {len(self._unwritten)} measurements were not recorded: "
                 f"{spool.folder} cannot be written"
             )
+        failures = spool.state.get("failures", 0)
         try:
             spool.close(end)
         except OSError as error:
             self._log.warning(f"MLflow: the end was not recorded: {error}")
             return
         self.start_in_background()
-        state = wait_for_end(spool, patience if at_most is None else patience.at_most(at_most))
+        patience = patience if at_most is None else patience.at_most(at_most)
+        state = wait_for_end(spool, patience, failures)
         self._state = {**self._state, **state}
         if state.get("delivered"):
             spool.remove()
@@ -285,46 +292,3 @@ class Recording:
     @property
     def _state_folder(self) -> Path:
         return self._asset.project_root / ".dagbook"
-
-    def _is_needed_at_start(self, notebook: Notebook) -> bool:
-        named = self._asset.component.experiment.tracking_uri
-        if self._needs_id or not store_is_ready(named, self._state_folder):
-            return True
-        texts = [_code(notebook)]
-        texts += [path.read_text("utf-8", "replace") for path in self._asset.modules(notebook)]
-        return any("mlflow" in text or "experiment_id" in text for text in texts)
-
-    def _experiment_name(self, notebook: Notebook, values: RunValues) -> str:
-        named = self._asset.component.experiment.name
-        if named is not None:
-            # `experiment_id` in here was refused when the YAML was read.
-            return str(fill_in(named, values.lookup(lambda: "")))
-        return experiment_set_in(notebook) or "/".join(self._asset.key.path)
-
-    def _tags(self, values: RunValues) -> dict[str, str]:
-        tags = self._asset.component.experiment.tags
-        own = {
-            "dagster.run_id": values.run_id,
-            "dagster.asset_key": "/".join(self._asset.key.path),
-            "dagster.partition": values.partition_key,
-            "dagbook.environment": values.environment,
-            "dagbook.attempt": str(values.attempt),
-        }
-        given = tags if isinstance(tags, dict) else dict.fromkeys(tags, "true")
-        return {**{name: value for name, value in own.items() if value}, **given}
-
-
-def experiment_set_in(notebook: Notebook) -> str | None:
-    """The experiment a notebook sets itself, where it is written as plain text.
-
-    MLflow refuses to go on with a run of another experiment than the one set, so the run is
-    made in that one.
-    """
-    found = _SET_EXPERIMENT.search(_code(notebook))
-    return found.group(2) if found else None
-
-
-def _code(notebook: Notebook) -> str:
-    return "\n".join(
-        cell.source for cell in notebook.cells if cell.cell_type == "code" and not cell.is_skipped
-    )

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from dagbook.execution.result import MetricPoint
+from dagbook.sinks.doubt import Doubt
 from dagbook.sinks.mlflow import (
     BATCH,
-    Identity,
     MlflowError,
     MlflowRun,
     create_run,
@@ -33,8 +33,10 @@ from dagbook.sinks.spool import MOST_WAITING_SECONDS, End, Head, Spool
 
 #: How long a metric must be known before it is decided whose it is, in seconds.
 SETTLE_SECONDS = 2.0
-#: How long to wait after the first failure, and at most, in seconds; each one doubles it.
-FIRST_WAIT, LONGEST_WAIT = 2.0, 600.0
+#: How long to wait after the first failure, in seconds; each one doubles it.
+FIRST_WAIT = 2.0
+#: How long at most, while somebody may be watching the run, and later.
+LONGEST_WAIT_LIVE, LONGEST_WAIT = 60.0, 600.0
 
 # What is measured of the run's processes stands under "System metrics".
 _SYSTEM = "system/"
@@ -59,12 +61,10 @@ class Delivery:
         self._lock: int | None = None
         self._state: dict[str, Any] = {}
         self._run: MlflowRun | None = None
-        # Whether something may have arrived without anybody having heard so, and what has.
-        self._unsure = True
-        self._logged: set[str] | None = None
-        self._there: dict[str, set[Identity]] = {}
+        self._doubt = Doubt()
         self._first_seen: dict[str, float] = {}
-        self._saw_end = False
+        #: Whether the run had ended by the last round.
+        self.saw_end = False
         self._retry_at = 0.0
         #: What could not be recorded, once it is over.
         self.notes: list[str] = []
@@ -132,15 +132,15 @@ class Delivery:
         if self._lock is None:
             return False
         self._state, self._run = self.spool.state, None
-        self._set_unsure(True)
+        self._doubt.arise()
         wait = min(self._state.get("retry_after", 0.0) - time.time(), LONGEST_WAIT)
         self._retry_at = time.monotonic() + wait
         return True
 
     def _is_due(self, end: End | None) -> bool:
-        if end is not None and not self._saw_end:
+        if end is not None and not self.saw_end:
             # Whatever went wrong before, the end is worth another try at once.
-            self._saw_end = True
+            self.saw_end = True
             return True
         return time.monotonic() >= self._retry_at and not (self.only_at_end and end is None)
 
@@ -185,7 +185,7 @@ class Delivery:
                 started_at=head.started_at,
                 recording=self.name,
             )
-            self._set_unsure(False)
+            self._doubt.end()
         self._save(run_id=self._run.run_id, experiment_id=experiment, problem=None)
         return self._run
 
@@ -196,8 +196,8 @@ class Delivery:
                 return
             self._log(run, uri, points)
             self._save(offset=offset)
-        if self._unsure and live:
-            self._set_unsure(False)
+        if live:
+            self._doubt.end()
 
     def _batches(self, offset: int) -> Iterator[tuple[list[MetricPoint], int]]:
         while True:
@@ -233,24 +233,11 @@ class Delivery:
         theirs = set(self._state.get("theirs", ()))
         remaining = iter([p for p in points if metric_name(p.name) not in theirs])
         while batch := list(islice(remaining, BATCH)):
-            if self._unsure:
-                batch = [p for p in batch if identity(p) not in self._history(run, p.name)]
             try:
-                run.log_points(batch)
+                run.log_points(self._doubt.left_out(run, batch))
             except Exception as error:
-                self._set_unsure(True)
+                self._doubt.arise()
                 self._note_or_raise("some metrics were not recorded", error, uri)
-
-    def _history(self, run: MlflowRun, name: str) -> set[Identity]:
-        if self._logged is None:
-            self._logged, _ = run.logged()
-        key = metric_name(name)
-        if key not in self._there:
-            self._there[key] = run.history(key) if key in self._logged else set()
-        return self._there[key]
-
-    def _set_unsure(self, unsure: bool) -> None:
-        self._unsure, self._there, self._logged = unsure, {}, None
 
     def _send_rest(
         self, run: MlflowRun, uri: str, end: End, late_points: list[MetricPoint]
@@ -306,15 +293,16 @@ class Delivery:
         if is_final(error, uri):
             self._over(reason)
             return True
-        if time.time() - head.started_at > MOST_WAITING_SECONDS and self._saw_end:
+        if time.time() - head.started_at > MOST_WAITING_SECONDS and self.saw_end:
             self._over(f"tried for {MOST_WAITING_SECONDS / 86400:g} days, the last time: {reason}")
             return True
         # A connection may be what went wrong.
         self._run = None
-        self._set_unsure(True)
+        self._doubt.arise()
         self.has_failed = True
         failures = self._state.get("failures", 0) + 1
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures - 1, 20))
+        longest = LONGEST_WAIT if self.saw_end else LONGEST_WAIT_LIVE
+        wait = min(longest, FIRST_WAIT * 2 ** min(failures - 1, 20))
         self._retry_at = time.monotonic() + wait
         self._save(problem=reason, failures=failures, retry_after=time.time() + wait)
         return False

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dagbook.project import STATE_FOLDER
@@ -16,7 +17,11 @@ from dagbook.sinks.spool import Spool, spools_aside, spools_in
 
 
 def replay_spools(
-    project_root: Path, *, uris: Iterable[str] = (), seconds: float = 50.0
+    project_root: Path,
+    *,
+    uris: Iterable[str] = (),
+    seconds: float = 50.0,
+    at_once: bool = False,
 ) -> list[str]:
     """Send what waits in a project, in a process of its own that ends in time.
 
@@ -26,27 +31,28 @@ def replay_spools(
         project_root: the project.
         uris: addresses with their logins, where MLFLOW_TRACKING_URI does not name them.
         seconds: for how long at most; what is left then waits for the next time.
+        at_once: also what failed a moment ago, which otherwise is left alone for a while.
 
     Returns:
         What became of each run that waited, a line for each.
     """
     state_folder = project_root / STATE_FOLDER
-    if not any(not spool.is_owned for spool in spools_in(state_folder)):
+    if not any(_is_due(spool, at_once) for spool in spools_in(state_folder)):
         return []
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "dagbook.sinks.replay", str(state_folder.absolute())],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**PATIENCE, **os.environ}, cwd=Path("/"),
+        env={**PATIENCE, **os.environ},
     )  # fmt: skip
     try:
-        told, _ = process.communicate(json.dumps(list(uris)), timeout=seconds)
+        told, _ = process.communicate(json.dumps([at_once, *uris]), timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         told, _ = process.communicate()
     return told.splitlines()
 
 
-def replay(state_folder: Path, uris: Iterable[str] = ()) -> Iterable[str]:
+def replay(state_folder: Path, *, uris: Iterable[str] = (), at_once: bool = False) -> Iterator[str]:
     """Send what waits, in this process; tells what became of each as it goes.
 
     One that fails holds up no other, but a server that has just failed is not asked again.
@@ -54,7 +60,7 @@ def replay(state_folder: Path, uris: Iterable[str] = ()) -> Iterable[str]:
     failing: dict[str | None, str] = {}
     for spool in spools_in(state_folder):
         head = spool.head
-        if spool.is_owned or (head is not None and head.tracking_uri in failing):
+        if not _is_due(spool, at_once) or (head is not None and head.tracking_uri in failing):
             continue
         delivery = Delivery(spool, uris=uris)
         try:
@@ -86,6 +92,10 @@ def describe_spools(state_folder: Path) -> list[str]:
     return lines
 
 
+def _is_due(spool: Spool, at_once: bool) -> bool:
+    return not spool.is_owned and (at_once or spool.state.get("retry_after", 0) <= time.time())
+
+
 def _runs(count: int) -> str:
     return "1 run is" if count == 1 else f"{count} runs are"
 
@@ -96,8 +106,12 @@ def _line(spool: Spool, notes: list[str]) -> str:
 
 
 def _main() -> None:
-    for line in replay(Path(sys.argv[1]), json.loads(sys.stdin.read())):
-        print(line, flush=True)
+    at_once, *uris = json.loads(sys.stdin.read())
+    # MLflow itself prints, and so may anything it loads.
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    for line in replay(Path(sys.argv[1]), uris=uris, at_once=at_once):
+        print(line, file=out)
 
 
 if __name__ == "__main__":

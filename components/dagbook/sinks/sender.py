@@ -8,8 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import astuple, dataclass
 from threading import Lock
 from typing import Any
 
@@ -18,23 +17,24 @@ from dagbook.sinks.spool import ASIDE_FOLDER, Spool
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a run waits for MLflow, in seconds: for one answer, and for all of them."""
+    """How long a run waits for MLflow, in seconds: for one answer, and for all of them.
+
+    That MLflow takes its time to be imported is no server's fault, and comes on top.
+    """
 
     answer_seconds: float
     all_seconds: float
+    import_seconds: float = 60.0
 
     def at_most(self, seconds: float) -> Patience:
         """The same, cut short."""
-        return Patience(min(seconds, self.answer_seconds), min(seconds, self.all_seconds))
+        return Patience(*(min(seconds, own) for own in astuple(self)))
 
 
 #: A server that does not answer, or is slow, must not hold a run up.
-FOR_A_SERVER = Patience(answer_seconds=5.0, all_seconds=15.0)
+FOR_A_SERVER = Patience(answer_seconds=5.0, all_seconds=10.0)
 #: A file of the project: other runs may be writing to it, but it does answer.
 FOR_A_FILE = Patience(answer_seconds=30.0, all_seconds=60.0)
-
-#: How long MLflow may take to be imported, in seconds. Not the server's fault.
-IMPORT_SECONDS = 60.0
 
 _POLL_SECONDS = 0.02
 
@@ -81,14 +81,18 @@ def wait_for_run(spool: Spool, patience: Patience) -> dict[str, Any]:
     return _wait(spool, lambda state: "run_id" in state or bool(state.get("problem")), patience)
 
 
-def wait_for_end(spool: Spool, patience: Patience) -> dict[str, Any]:
+def wait_for_end(spool: Spool, patience: Patience, failures: int) -> dict[str, Any]:
     """Wait until everything has been sent, or it is clear that it will not be soon.
+
+    Args:
+        spool: the folder.
+        patience: for how long.
+        failures: how often it had failed before the run ended; one more decides it.
 
     Returns:
         The state of the folder: ``delivered``, or with ``notes`` when some of it was refused, or
         with the ``problem``.
     """
-    failures = spool.state.get("failures", 0)
     wake()
     return _wait(
         spool,
@@ -111,10 +115,10 @@ def _wait(
         now = time.monotonic()
         if state != before:
             before, heard = state, now
-        if not state.get("imported") and now - began < IMPORT_SECONDS and _is_running():
+        if not state.get("imported") and now - began < patience.import_seconds and _is_running():
             asked = heard = now
         if now - heard > patience.answer_seconds or now - asked > patience.all_seconds:
-            return {"problem": "it does not answer", **state}
+            return {**state, "problem": state.get("problem") or "it does not answer"}
         time.sleep(_POLL_SECONDS)
 
 
@@ -148,10 +152,10 @@ def _running(start: bool) -> subprocess.Popen[bytes] | None:
     if not start:
         return None
     _process = subprocess.Popen(
-        # Not the folder it is started in: a notebook beside it may be called mlflow.py.
+        # Not from the folder it is started in: a notebook's module may be called mlflow.py.
         [sys.executable, "-P", "-m", "dagbook.sinks.sender_process"],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True, cwd=Path("/"),
+        start_new_session=True,
     )  # fmt: skip
     _process_of = os.getpid()
     return _process

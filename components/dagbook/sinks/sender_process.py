@@ -112,7 +112,8 @@ class SenderProcess:
                 is_over = False  # a full disk: what was sent cannot be noted
             if is_over:
                 del deliveries[folder], self._environments[folder]
-            elif deliveries is self._old:
+            elif delivery.saw_end:
+                # The worker waits for it no more: whoever else wants to try may.
                 delivery.give_up_lock()
 
     def _has_trouble(self, old: Delivery) -> bool:

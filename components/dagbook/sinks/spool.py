@@ -17,7 +17,6 @@ login is ever written: see `mlflow.without_login`.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -28,6 +27,7 @@ from shutil import rmtree
 from typing import Any
 
 from dagbook.execution.result import MetricPoint, RunStatus
+from dagbook.sinks.private_files import is_locked, lock, read_json, write_json
 
 #: Below the state folder of a project.
 SPOOL_FOLDER = Path("spool") / "mlflow"
@@ -97,28 +97,28 @@ class Spool:
     @property
     def head(self) -> Head | None:
         """What the run is; None when it vanished before that was written."""
-        values = _read(self.folder / _HEAD)
+        values = read_json(self.folder / _HEAD)
         return Head(**values) if values else None
 
     @property
     def state(self) -> dict[str, Any]:
         """What has been sent, and what went wrong."""
-        return _read(self.folder / _STATE) or {}
+        return read_json(self.folder / _STATE) or {}
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the state."""
-        _write(self.folder / _STATE, state)
+        write_json(self.folder / _STATE, state)
 
     @property
     def end(self) -> End | None:
         """How the run ended, where the process that ran it has said so."""
-        values = _read(self.folder / _END)
+        values = read_json(self.folder / _END)
         return End(**{**values, "status": RunStatus(values["status"])}) if values else None
 
     @property
     def result(self) -> dict[str, Any] | None:
         """The result of a run that vanished, once it is recovered."""
-        return _read(self.folder / _RESULT)
+        return read_json(self.folder / _RESULT)
 
     def points(self, offset: int) -> tuple[list[MetricPoint], int]:
         """Some of the points after `offset`, and the offset after them.
@@ -138,11 +138,11 @@ class Spool:
     @property
     def is_owned(self) -> bool:
         """Whether the process that runs it lives."""
-        return _is_locked(self.folder / "owner")
+        return is_locked(self.folder / "owner")
 
     def take_for_sending(self) -> int | None:
         """The descriptor that makes this process the sender; None while another one is."""
-        return _lock(self.folder / "sender")
+        return lock(self.folder / "sender")
 
     @property
     def is_stillborn(self) -> bool:
@@ -182,9 +182,9 @@ class OwnSpool(Spool):
             OSError: it cannot be written.
         """
         super().__init__(_new_folder(folder))
-        self._owner = _lock(self.folder / "owner", wait=True)
+        self._owner = lock(self.folder / "owner", wait=True)
         self._is_torn = False
-        _write(self.folder / _HEAD, asdict(head))
+        write_json(self.folder / _HEAD, asdict(head))
 
     def add(self, points: Iterable[MetricPoint]) -> None:
         """Append measurements.
@@ -212,7 +212,7 @@ class OwnSpool(Spool):
         """
         try:
             if self.folder.exists():  # else somebody set it aside already
-                _write(self.folder / _END, {**asdict(end), "status": str(end.status)})
+                write_json(self.folder / _END, {**asdict(end), "status": str(end.status)})
         finally:
             if self._owner is not None:
                 os.close(self._owner)
@@ -257,46 +257,3 @@ def _point(line: bytes) -> MetricPoint | None:
         return MetricPoint(name, float(value), step, timestamp)
     except (ValueError, TypeError):
         return None  # cut short by a full disk
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        values = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return values if isinstance(values, dict) else None
-
-
-def _write(path: Path, values: Mapping[str, Any]) -> None:
-    # Not `write_atomically`: nobody else may read this, not even while it is being written.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(json.dumps(values).encode())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _lock(path: Path, *, wait: bool = False) -> int | None:
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dagbook.errors import DagbookError
-from dagbook.execution.environment import kernel_environment
+from dagbook.execution.environment import MLFLOW_PATIENCE, kernel_environment
 from dagbook.execution.kernelspec import find_kernel, kernel_names
 
 
@@ -100,4 +100,14 @@ def test_the_environment_is_chosen_and_the_runs_own_variables_win():
         "FROM_SPEC": "1",
         "MLFLOW_RUN_ID": "r",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        **MLFLOW_PATIENCE,
     }
+
+
+def test_how_long_mlflow_calls_wait_is_the_kernelspecs_then_the_deployments_to_say():
+    names = ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES")
+    chosen = kernel_environment(
+        dict.fromkeys(names, "1"), kernelspec={names[0]: "2"}, extra={}, project_root=None
+    )
+    assert [chosen[name] for name in names] == ["2", "1"]
+    assert chosen["MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER"] == "false"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dagbook.sinks.mlflow import embedded_store
+from dagbook.sinks.replay import replay_spools
+from dagbook.sinks.spool import SPOOL_FOLDER, Spool
 
 if TYPE_CHECKING:
     from conftest import Ran, Workbench
@@ -181,8 +186,91 @@ def test_mlflow_that_cannot_be_had_is_said_and_the_run_goes_on(bench: Workbench)
 
     assert ran.success
     assert "mlflow_run" not in ran.metadata
-    (said,) = [line for line in bench.logs(ran) if "MLflow" in line]
-    assert said.startswith("MLflow does not record this run: ")
+    why = "[Errno 2] No such file or directory: '/proc/nowhere'"
+    spool = bench.project.state_folder / SPOOL_FOLDER / f"{ran.result.run_id}-n-1"
+    assert [line for line in bench.logs(ran) if "MLflow" in line] == [
+        "MLflow does not answer, and gets this run later; `mlflow.*` calls in the notebook may "
+        f"wait for it and fail: {why}",
+        f"MLflow does not take this run now, and gets it later from {spool}: {why}",
+    ]
+    assert Spool(spool).end is not None
+
+
+def test_a_server_that_is_down_gets_the_run_when_it_is_back(
+    bench: Workbench, mlflow_store: str, tmp_path: Path
+) -> None:
+    link = tmp_path / "store"
+    uri = f"sqlite:///{link}/mlflow.db"
+    bench.notebook(
+        "n.ipynb",
+        [
+            ("rate: float = 0.1", ["parameters"]),
+            "import dagbook\nfor i in range(5): dagbook.log_metric('loss', i, step=i)",
+            "1 / 0",
+        ],
+    )
+    link.write_text("no folder")
+    bench.component("n", f"notebook: n.ipynb\nexperiment: {{tracking_uri: '{uri}'}}")
+
+    ran = bench.run("n")
+    link.unlink()
+    link.symlink_to(Path(mlflow_store.removeprefix("sqlite:///")).parent)
+    spool = bench.project.state_folder / SPOOL_FOLDER / f"{ran.result.run_id}-n-1"
+    deadline = time.monotonic() + 120
+    while spool.exists():  # the run's own process may be at it in this very moment
+        assert time.monotonic() < deadline
+        replay_spools(bench.root, at_once=True)
+
+    from mlflow import MlflowClient
+
+    assert ran.failure.description == "ZeroDivisionError: division by zero in cell 3"
+    client = MlflowClient(tracking_uri=mlflow_store)
+    experiment = client.get_experiment_by_name("n")
+    tag = f"tags.`dagster.run_id` = '{ran.result.run_id}'"
+    (run,) = client.search_runs([experiment.experiment_id], filter_string=tag)
+    assert run.info.status == "FAILED"
+    assert run.data.params == {"rate": "0.1"}
+    history = client.get_metric_history(run.info.run_id, "loss")
+    assert [m.step for m in history] == [0, 1, 2, 3, 4]
+    names = {Path(file.path).suffix for file in client.list_artifacts(run.info.run_id)}
+    assert names == {".html", ".ipynb"}
+
+
+def test_a_refused_run_is_closed(bench: Workbench, mlflow_store: str) -> None:
+    bench.notebook("n.ipynb", ["import mlflow"])
+    bench.component("n", "notebook: n.ipynb\nkernel: nobody-has-it")
+
+    ran = bench.run("n")
+
+    from mlflow import MlflowClient
+
+    assert not ran.success
+    client = MlflowClient(tracking_uri=mlflow_store)
+    tag = f"tags.`dagster.run_id` = '{ran.result.run_id}'"
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    (run,) = client.search_runs(experiments, filter_string=tag)
+    assert run.info.status == "FAILED"
+
+
+def test_how_long_mlflow_calls_wait_is_bounded_and_can_be_said(bench: Workbench) -> None:
+    names = ("TIMEOUT", "MAX_RETRIES")
+    bench.notebook(
+        "n.ipynb",
+        [f"import os\nfor n in {names}: print(n, os.environ['MLFLOW_HTTP_REQUEST_' + n])"],
+    )
+    bench.component("n", "notebook: n.ipynb")
+
+    assert _printed(bench.run("n")) == "TIMEOUT 20\nMAX_RETRIES 4\n"
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "7"
+    try:
+        assert _printed(bench.run("n")) == "TIMEOUT 7\nMAX_RETRIES 4\n"
+    finally:
+        del os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]
+
+
+def _printed(ran: Ran) -> str:
+    document = json.loads(Path(ran.metadata["executed_notebook"]).read_text())
+    return "".join(document["cells"][0]["outputs"][0]["text"])
 
 
 def test_mlflow_that_is_not_installed_is_said_and_the_run_goes_on(

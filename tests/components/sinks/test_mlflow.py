@@ -1,166 +1,88 @@
-"""The MLflow sink by itself: an embedded store, and a real server on loopback."""
+"""What MLflow is told and how, by an embedded store and a real server on loopback."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import signal
-import socket
 import subprocess
 import sys
 import textwrap
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from dagbook.execution.result import ExecutionResult, MetricPoint, RunStatus
-from dagbook.sinks.mlflow import MlflowError, MlflowRun, embedded_store, start_run, tracking_uri
+from dagbook.execution.result import MetricPoint, RunStatus
+from dagbook.sinks.mlflow import one_line, tracking_uri, without_login
 
-NOW = 1_790_000_000.0
+if TYPE_CHECKING:
+    from conftest import Bench
 
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+NOW = 4_000_000_000.0  # far away: what is old is set aside
+Points = Callable[..., list[MetricPoint]]
 
 
-@pytest.fixture(scope="module")
-def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One embedded store for this module: making its tables takes seconds."""
-    return tmp_path_factory.mktemp("project") / ".dagbook"
+def test_a_run_is_complete_in_the_embedded_store(bench: Bench, make_points: Points) -> None:
+    spool = bench.spool()
+    spool.add(make_points(range(3)))
+    spool.close(bench.end())
 
+    delivery = bench.deliver(spool)
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real MLflow server over SQLite."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
-        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1"),
-        *("--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts"),
-    ]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=environment, cwd=folder, start_new_session=True
-        )
-        try:
-            _wait_for(url, folder / "log")
-            yield url
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)  # it takes its time otherwise
-            process.wait(30)
-
-
-def _wait_for(url: str, log: Path) -> None:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.3)
-    raise AssertionError(log.read_text())
-
-
-def _start(state_folder: Path, **more: Any) -> MlflowRun:
-    options: dict[str, Any] = {
-        "experiment": "churn",
-        "run_name": "2026-01-01",
-        "tags": {"team": "growth"},
-        "notebook": "churn.ipynb",
-    }
-    return start_run(state_folder=state_folder, **{**options, **more})
-
-
-def _result(folder: Path, **more: Any) -> ExecutionResult:
-    notebook, page = folder / "executed.ipynb", folder / "executed.html"
-    notebook.write_text(json.dumps({"cells": []}))
-    page.write_text("<p>executed</p>")
-    options: dict[str, Any] = {
-        "status": RunStatus.SUCCEEDED,
-        "started_at": NOW,
-        "duration_seconds": 10.0,
-        "executed_notebook": notebook,
-        "executed_html": page,
-        "parameters": {"rate": 0.1, "words": ["a"], "long": "x" * 7000},
-        "metrics": [MetricPoint("loss", 1 / (i + 1), i, NOW + i) for i in range(3)],
-    }
-    return ExecutionResult(**{**options, **more})
-
-
-def test_a_run_is_complete_in_the_embedded_store(state_folder: Path, tmp_path: Path) -> None:
-    run = _start(state_folder)
-
-    notes = run.finish(_result(tmp_path), {"runtime_seconds": 10.0})
-
-    assert notes == []
-    kept = run.client.get_run(run.run_id)
-    assert kept.info.status == "FINISHED"
-    assert kept.info.run_name == "2026-01-01"
-    assert kept.data.params == {"rate": "0.1", "words": "['a']", "long": "x" * 6000}
-    assert kept.data.tags["team"] == "growth"
-    assert kept.data.metrics == {"loss": 1 / 3, "system/runtime_seconds": 10.0}
-    history = run.client.get_metric_history(run.run_id, "loss")
+    assert delivery.notes == []
+    assert not spool.folder.exists()
+    run = bench.run_of(spool)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "2026-01-01")
+    assert (run.info.start_time, run.info.end_time) == (NOW * 1000, NOW * 1000 + 10_000)
+    assert run.data.params == {"rate": "0.1", "words": "['a']", "long": "x" * 6000}
+    assert run.data.tags["team"] == "growth"
+    assert run.data.tags["mlflow.source.name"] == "churn.ipynb"
+    assert run.data.metrics == {"loss": 1 / 3, "system/runtime_seconds": 10.0}
+    history = bench.client().get_metric_history(run.info.run_id, "loss")
     assert [(m.step, m.value, m.timestamp) for m in history] == [
         (0, 1.0, int(NOW * 1000)),
         (1, 0.5, int(NOW * 1000) + 1000),
         (2, 1 / 3, int(NOW * 1000) + 2000),
     ]
-    names = [file.path for file in run.client.list_artifacts(run.run_id)]
+    names = [file.path for file in bench.client().list_artifacts(run.info.run_id)]
     assert sorted(names) == ["executed.html", "executed.ipynb"]
-    assert run.url is None
-    assert run.tracking_uri == embedded_store(state_folder)
+    assert run.info.artifact_uri.startswith((bench.state_folder / "mlartifacts").as_uri())
 
 
-def test_a_run_is_complete_on_a_server(server: str, state_folder: Path, tmp_path: Path) -> None:
-    run = _start(state_folder, tracking_uri=server)
+def test_a_run_is_complete_on_a_server(server: str, bench: Bench, make_points: Points) -> None:
+    spool = bench.spool(tracking_uri=server)
+    spool.add(make_points(range(3)))
+    spool.close(bench.end(measurements={}))
 
-    notes = run.finish(_result(tmp_path), {})
+    bench.deliver(spool)
 
-    assert notes == []
-    assert run.url == f"{server}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
-    kept = run.client.get_run(run.run_id)
-    assert (kept.info.status, kept.data.metrics) == ("FINISHED", {"loss": 1 / 3})
-    names = [file.path for file in run.client.list_artifacts(run.run_id)]
+    run = bench.run_of(spool, server)
+    assert (run.info.status, run.data.metrics) == ("FINISHED", {"loss": 1 / 3})
+    names = [file.path for file in bench.client(server).list_artifacts(run.info.run_id)]
     assert sorted(names) == ["executed.html", "executed.ipynb"]
 
 
-def test_the_server_of_the_environment_is_used_where_none_is_named(
-    server: str, state_folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_another_process_logs_into_the_run_stays_as_it_is(
+    server: str, bench: Bench, make_points: Points
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-
-    assert _start(state_folder).tracking_uri == server
-
-
-def test_another_process_logs_into_the_run_by_its_variables(server: str, tmp_path: Path) -> None:
-    run = _start(tmp_path / ".dagbook", tracking_uri=server)
-    code = "import mlflow; mlflow.log_metric('loss', 7.0, step=1); mlflow.log_param('rate', 0.1)"
+    spool = bench.spool(tracking_uri=server)
+    bench.deliver(spool)  # makes the run
+    environment = {"MLFLOW_TRACKING_URI": server, "MLFLOW_RUN_ID": spool.state["run_id"]}
+    code = "import mlflow; mlflow.log_metric('loss', 7.0, step=1); mlflow.log_param('rate', 0.3)"
 
     subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **run.environment}, check=True, timeout=120
+        [sys.executable, "-c", code], env={**os.environ, **environment}, check=True, timeout=120
     )
-    run.finish(_result(tmp_path), {})
+    spool.add([*make_points(range(3)), *make_points(range(3), "gain")])
+    spool.close(bench.end(measurements={}))
+    bench.deliver(spool)
 
-    # Its own series and parameter stay as they are.
-    kept = run.client.get_run(run.run_id)
-    assert kept.data.metrics == {"loss": 7.0}
-    assert len(run.client.get_metric_history(run.run_id, "loss")) == 1
-    assert kept.data.params["rate"] == "0.1"
+    run = bench.run_of(spool, server)
+    assert run.data.metrics == {"loss": 7.0, "gain": 1 / 3}
+    assert bench.history(spool, "loss", server) == [(1, 7.0)]
+    assert run.data.params["rate"] == "0.3"
+    assert run.info.status == "FINISHED"
 
 
 @pytest.mark.parametrize(
@@ -182,22 +104,57 @@ def test_a_store_means_the_same_in_every_folder(named: str | None, used: str) ->
     assert tracking_uri(named, Path("/project/.dagbook")) == used
 
 
-def test_ten_thousand_points_and_numbers_that_are_none(state_folder: Path, tmp_path: Path) -> None:
-    run = _start(state_folder)
-    points = [MetricPoint("many", float(i), i, NOW + i) for i in range(10_000)]
-    odd = [
-        MetricPoint("nothing", math.nan, 0, NOW),
-        MetricPoint("f1 @ 5%", 0.5, None, NOW),
-    ]
+def test_the_server_of_the_environment_is_used_where_none_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
 
-    notes = run.finish(_result(tmp_path, metrics=points + odd), {"cpu_seconds": math.inf})
+    assert tracking_uri(None, Path("/project/.dagbook")) == "http://mlflow:5000"
 
-    assert notes == []
-    metrics = run.client.get_run(run.run_id).data.metrics
+
+@pytest.mark.parametrize(
+    ("uri", "written"),
+    [
+        ("http://me:secret@mlflow:5000/path", "http://mlflow:5000/path"),
+        ("postgresql://me:se%40cret@db/mlflow?sslkey=secret", "postgresql://db/mlflow"),
+        ("https://mlflow/#fragment", "https://mlflow/"),
+        ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
+        ("/data/mlruns", "/data/mlruns"),
+        ("databricks://profile", "databricks://profile"),
+        ("http://[secret", "http"),
+    ],
+)
+def test_an_address_is_written_down_without_its_login(uri: str, written: str) -> None:
+    assert without_login(uri) == written
+
+
+def test_an_error_is_one_line_without_a_login() -> None:
+    error = OSError("cannot connect to http://me:s@cret@mlflow:5000/api\nmore")
+
+    assert one_line(error) == "cannot connect to http://mlflow:5000/api"
+    assert one_line(OSError()) == "OSError"
+
+
+def test_ten_thousand_points_and_numbers_that_are_none(bench: Bench) -> None:
+    spool = bench.spool()
+    spool.add(MetricPoint("many", float(i), i, NOW + i) for i in range(10_000))
+    spool.add(
+        [
+            MetricPoint("nothing", math.nan, 0, NOW),
+            MetricPoint("too much", math.inf, 0, NOW),
+            MetricPoint("f1 @ 5%", 0.5, None, NOW),
+        ]
+    )
+    spool.close(bench.end(measurements={}))
+
+    assert bench.deliver(spool).notes == []
+
+    metrics = bench.run_of(spool).data.metrics
     assert metrics["many"] == 9999.0
+    assert len(bench.history(spool, "many")) == 10_000
     assert math.isnan(metrics["nothing"])
+    assert metrics["too much"] > 1e300
     assert metrics["f1 _ 5_"] == 0.5
-    assert "system/cpu_seconds" not in metrics
 
 
 @pytest.mark.parametrize(
@@ -211,51 +168,13 @@ def test_ten_thousand_points_and_numbers_that_are_none(state_folder: Path, tmp_p
         (RunStatus.CANCELLED, "KILLED"),
     ],
 )
-def test_every_end_is_one_of_mlflows(state_folder: Path, status: RunStatus, shown: str) -> None:
-    run = _start(state_folder)
+def test_every_end_is_one_of_mlflows(bench: Bench, status: RunStatus, shown: str) -> None:
+    spool = bench.spool()
+    spool.close(bench.end(status=status, files=[]))
 
-    run.end(status)
+    bench.deliver(spool)
 
-    assert run.client.get_run(run.run_id).info.status == shown
-
-
-def test_a_deleted_experiment_is_told_with_the_way_on(state_folder: Path) -> None:
-    run = _start(state_folder, experiment="gone")
-    run.client.delete_experiment(run.experiment_id)
-
-    with pytest.raises(MlflowError) as error:
-        _start(state_folder, experiment="gone")
-
-    assert str(error.value) == (
-        "the experiment 'gone' was deleted: restore it, or give another name as `experiment.name`"
-    )
-
-
-def test_a_server_that_is_down_is_told_in_one_line(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-    with pytest.raises(MlflowError) as error:
-        _start(tmp_path, tracking_uri=url)
-
-    assert "\n" not in str(error.value)
-    assert url.removeprefix("http://127.0.0.1:") in str(error.value)
-
-
-def test_what_cannot_be_recorded_is_told_and_the_rest_is(
-    state_folder: Path, tmp_path: Path
-) -> None:
-    run = _start(state_folder)
-    result = _result(tmp_path)
-    assert result.executed_notebook is not None
-    result.executed_notebook.unlink()
-
-    (note,) = run.finish(result, {})
-
-    assert note.startswith("the notebook was not recorded: ")
-    kept = run.client.get_run(run.run_id)
-    assert (kept.info.status, kept.data.metrics) == ("FINISHED", {"loss": 1 / 3})
+    assert bench.run_of(spool).info.status == shown
 
 
 def test_processes_that_make_the_store_at_once_do_not_break_it(tmp_path: Path) -> None:
@@ -263,10 +182,9 @@ def test_processes_that_make_the_store_at_once_do_not_break_it(tmp_path: Path) -
         """
         import sys
         from pathlib import Path
-        from dagbook.sinks.mlflow import start_run
-        run = start_run(experiment="churn", run_name="r", tags={}, notebook="n.ipynb",
-                        state_folder=Path(sys.argv[1]))
-        print(run.experiment_id)
+        from dagbook.sinks.mlflow import embedded_store, find_experiment
+        folder = Path(sys.argv[1])
+        print(find_experiment(embedded_store(folder), "churn", folder)[1])
         """
     )
     processes = [
@@ -284,8 +202,11 @@ def test_processes_that_make_the_store_at_once_do_not_break_it(tmp_path: Path) -
     assert len({output for output, _ in outputs}) == 1
 
 
-def test_importing_the_sink_does_not_import_mlflow() -> None:
-    code = "import sys, dagbook.sinks.mlflow as s; assert s.is_installed(); print(*sys.modules)"
+@pytest.mark.parametrize(
+    "module", ["mlflow", "spool", "delivery", "sender", "sender_process", "replay", "vanished"]
+)
+def test_importing_the_sink_does_not_import_mlflow(module: str) -> None:
+    code = f"import sys, dagbook.sinks.{module}; print(*sys.modules)"
 
     names = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
