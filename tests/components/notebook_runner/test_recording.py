@@ -210,7 +210,9 @@ def test_a_server_that_is_down_gets_the_run_when_it_is_back(
         ],
     )
     link.write_text("no folder")
-    bench.component("n", f"notebook: n.ipynb\nexperiment: {{tracking_uri: '{uri}'}}")
+    bench.component(
+        "n", f"notebook: n.ipynb\nparameters: {{rate: 0.1}}\nexperiment: {{tracking_uri: '{uri}'}}"
+    )
 
     ran = bench.run("n")
     link.unlink()
