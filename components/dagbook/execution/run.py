@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,10 +12,9 @@ from dagbook.errors import DagbookError
 from dagbook.execution.cells import CellRunner, Verdict
 from dagbook.execution.clock import Clock
 from dagbook.execution.collector import OutputCollector
-from dagbook.execution.environment import kernel_environment
 from dagbook.execution.events import ExecutionEvent
+from dagbook.execution.held_kernel import HeldKernel
 from dagbook.execution.journal import to_json
-from dagbook.execution.kernel import Kernel
 from dagbook.execution.last_good import compare_with_last_good
 from dagbook.execution.messages import Conversation
 from dagbook.execution.outputs import CellOutputs
@@ -24,7 +22,6 @@ from dagbook.execution.page import preload_page_writer, write_page
 from dagbook.execution.papermill_document import prepared_document
 from dagbook.execution.place import Place, take_place, unwritable
 from dagbook.execution.plan import Plan, RunOptions, make_plan
-from dagbook.execution.resources import ResourceSampler
 from dagbook.execution.result import (
     Cause,
     CellResult,
@@ -34,11 +31,12 @@ from dagbook.execution.result import (
     RunStatus,
 )
 from dagbook.execution.stored_notebook import complete_document, remove_banners, write_notebook
+from dagbook.execution.through_papermill import execute_through_papermill
 from dagbook.execution.tracing import Tracing
 from dagbook.execution.widgets import WidgetRecorder
-from dagbook.execution.words import in_bytes, in_one_line
+from dagbook.execution.words import in_one_line
 from dagbook.notebook import Notebook
-from dagbook.report import REPORTS_FILE_NAME, RUN_FOLDER_VARIABLE
+from dagbook.report import REPORTS_FILE_NAME
 
 #: How long a kernel may take to end by itself, so that what the author registered for its
 #: exit (a tracking client's last batch, say) is carried out. Seconds.
@@ -76,8 +74,7 @@ class Execution:
         self.plan = plan
         self.started_at = time.time()
         self._began = time.monotonic()
-        self._kernel: Kernel | None = None
-        self._sampler: ResourceSampler | None = None
+        self._held: HeldKernel | None = None
         self._cells: CellRunner | None = None
         self._collector: OutputCollector | None = None
         self._tracing: Tracing | None = None
@@ -108,7 +105,7 @@ class Execution:
                 place.journal.discard()
             else:
                 reason = in_one_line("the runner failed", type(error).__name__, str(error))
-                self._cells.verdict = Verdict(RunStatus.KILLED, reason)
+                self._cells.verdict = Verdict(RunStatus.KILLED, reason, Cause.RUNNER)
                 place.journal.end_run(self.result(), self._cells.stopped_at)
                 place.journal.release()
             raise
@@ -154,33 +151,14 @@ class Execution:
 
     def launch(self, place: Place) -> None:
         """Start the kernel: first of all, for everything else can be done while it boots."""
-        plan = self.plan
-        environment = kernel_environment(
-            os.environ,
-            kernelspec=plan.kernelspec.env,
-            extra={**plan.environment, RUN_FOLDER_VARIABLE: str(place.journal.folder)},
-            project_root=plan.project_root,
-        )
-        self._kernel = Kernel(
-            plan.kernelspec,
-            cwd=plan.working_folder,
-            environment=environment,
-            size=plan.size,
-            means=plan.means,
-        )
+        self._held = HeldKernel(self.plan, place.journal.folder, self._memory_exceeded)
+        kernel = self._held.kernel
         # Whoever finds a vanished run's journal removes its sockets and control groups too.
-        place.journal.event("sockets", str(self._kernel.scratch))
-        if self._kernel.group_folders:
-            place.journal.event("groups", self._kernel.group_folders)
+        place.journal.event("sockets", str(kernel.scratch))
+        if kernel.group_folders:
+            place.journal.event("groups", kernel.group_folders)
         place.journal.flush()
-        self._sampler = ResourceSampler(
-            self._kernel.guardian_pid,
-            limit_bytes=None if plan.size is None else plan.size.memory_bytes,
-            oom_kills=lambda: 0 if self._kernel is None else self._kernel.oom_kills,
-            on_exceeded=self._memory_exceeded,
-        )
-        self._sampler.start()
-        self._tracing = Tracing(plan)
+        self._tracing = Tracing(self.plan)
 
     def execute(self) -> None:
         """Have papermill write the parameters into the notebook and hand its cells back to us.
@@ -190,44 +168,14 @@ class Execution:
         document = self.plan.notebook.document
         source = {**document, "cells": remove_banners(document["cells"])}
         if self.plan.parameters:
-            self._execute_by_papermill(source)
+            execute_through_papermill(self, source)
         else:
             self.execute_cells(prepared_document(source))
 
-    def _execute_by_papermill(self, source: dict[str, Any]) -> None:
-        import nbformat
-        import papermill
-        from papermill.engines import papermill_engines
-        from papermill.exceptions import PapermillExecutionError
-
-        from dagbook.execution.engine import DagbookEngine, without_parameter_warnings
-        from dagbook.execution.translators import restore_python_translator
-
-        # Also where an installation lost its entry point.
-        papermill_engines.register("dagbook", DagbookEngine)
-        # A project's own Python may have imported dagstermill.
-        restore_python_translator()
-        try:
-            with without_parameter_warnings():
-                papermill.execute_notebook(
-                    nbformat.from_dict(source),
-                    None,
-                    parameters=dict(self.plan.parameters),
-                    engine_name="dagbook",
-                    kernel_name=self.plan.kernelspec.name,
-                    language=self.plan.notebook.language,
-                    progress_bar=False,
-                    dagbook_execution=self,
-                )
-        except PapermillExecutionError:
-            # Papermill raises for any error output. Ours is the judge of that: an error
-            # may be one the author expects.
-            pass
-
     def execute_cells(self, document: Any) -> None:
         """Run the cells of a prepared document. Called by the engine, or by ourselves."""
-        assert self._kernel is not None
-        plan, journal = self.plan, self._place.journal
+        assert self._held is not None and self._tracing is not None
+        plan, journal, held = self.plan, self._place.journal, self._held
         for cell in document["cells"]:
             if cell["cell_type"] == "code":
                 cell["outputs"], cell["execution_count"] = [], None
@@ -240,9 +188,9 @@ class Execution:
         cells = [[cell.index, cell.id, cell.role] for cell in self._results.values()]
         journal.event("document", self._document, dict(plan.parameters), cells)
         journal.flush()
-        conversation = Conversation(self._kernel, keep_bytes=plan.output_limits.per_cell)
+        conversation = Conversation(held.kernel, keep_bytes=plan.output_limits.per_cell)
         try:
-            info = self._connected(conversation)
+            info = self._connected(conversation, held)
             if plan.html:
                 preload_page_writer()
             document["metadata"]["language_info"] = info["content"].get("language_info", {})
@@ -251,7 +199,7 @@ class Execution:
             self._cells = CellRunner(
                 notebook=plan.notebook,
                 document=document,
-                kernel=self._kernel,
+                kernel=held.kernel,
                 conversation=conversation,
                 journal=journal,
                 collector=self._collector,
@@ -259,25 +207,24 @@ class Execution:
                 reports=journal.folder / REPORTS_FILE_NAME,
                 emit=self._emit,
                 results=self._results,
-                over_size=self._over_size,
+                over_size=held.over_size,
                 should_stop=plan.should_stop,
             )
-            assert self._tracing is not None
             self._tracing.ask(plan, info["content"], conversation, self._cells.tick)
             self._note_provenance()
             self._cells.run()
             conversation.request_shutdown()
-            self._stop_sampling()
-            self._kernel.wait(EXIT_SECONDS, self._while_it_ends(conversation))
+            held.stop_sampling()
+            held.kernel.wait(EXIT_SECONDS, self._while_it_ends(conversation))
             widgets.store(document)
         finally:
             conversation.close()
 
-    def _connected(self, conversation: Conversation) -> Any:
+    def _connected(self, conversation: Conversation, held: HeldKernel) -> Any:
         try:
             return conversation.connect(self.plan.start_seconds)
         except DagbookError:
-            if (reason := self._exceeded or self._over_size()) is None:
+            if (reason := self._exceeded or held.over_size()) is None:
                 raise
             name = self.plan.kernelspec.name
             raise DagbookError(f"kernel {name!r} ended while starting: {reason}") from None
@@ -396,28 +343,17 @@ class Execution:
             parameters=dict(plan.parameters),
             metrics=[] if cells is None else cells.metrics,
             checks=[] if cells is None else cells.checks,
-            resources=self._used(),
+            resources=Resources() if self._held is None else self._held.used(),
             size="" if plan.size is None else plan.size.name,
             notes=[*plan.notebook.notes, *self._last_words(verdict)],
             provenance=None if self._tracing is None else self._tracing.complete(),
         )
 
-    def _used(self) -> Resources:
-        if self._sampler is None or self._kernel is None:
-            return Resources()
-        groups, plan = self._kernel.groups, self.plan
-        limited_time = plan.run_seconds is not None or plan.cell_seconds is not None
-        return self._sampler.measured(
-            cpu_seconds=self._kernel.cpu_seconds,
-            peak_process_bytes=self._kernel.peak_process_bytes,
-            most_charged_bytes=None if groups is None else groups.most_charged_bytes,
-            means={**self._kernel.means, "time": "clock" if limited_time else "none"},
-        )
-
     def _last_words(self, verdict: Verdict) -> list[str]:
-        if verdict.status is RunStatus.KILLED and self._kernel and self._kernel.last_words:
-            return [f"the kernel's last words: {self._kernel.last_words[-2000:]}"]
-        return []
+        if verdict.status is not RunStatus.KILLED or self._held is None:
+            return []
+        said = self._held.kernel.last_words
+        return [f"the kernel's last words: {said[-2000:]}"] if said else []
 
     def _clock(self) -> Clock:
         plan = self.plan
@@ -429,25 +365,12 @@ class Execution:
             run_label=plan.time_label,
         )
 
-    def _memory_exceeded(self, memory: int) -> None:
-        self._exceeded = self._too_much(memory)
+    def _memory_exceeded(self, reason: str) -> None:
+        self._exceeded = reason
         if self._cells is not None:
-            self._cells.memory_exceeded(self._exceeded)
-        elif self._kernel is not None:
-            self._kernel.kill()
-
-    def _over_size(self) -> str | None:
-        """Why the run is over its size, if the system has ended a process of it for that."""
-        if self._kernel is None or self._sampler is None or not self._kernel.oom_kills:
-            return None
-        return self._too_much(self._sampler.limit_met())
-
-    def _too_much(self, memory: int) -> str:
-        size = self.plan.size
-        assert size is not None
-        return (
-            f"exceeded {in_bytes(size.memory_bytes)} of size {size.name}, peak {in_bytes(memory)}"
-        )
+            self._cells.memory_exceeded(reason)
+        elif self._held is not None:
+            self._held.kernel.kill()
 
     def _cancelled(self) -> None:
         at = next((c for c in self._results.values() if c.status is CellStatus.CANCELLED), None)
@@ -457,12 +380,7 @@ class Execution:
         if self._cells is not None:
             self._cells.verdict = self._cells.verdict or verdict
 
-    def _stop_sampling(self) -> None:
-        if self._sampler is not None:
-            self._sampler.stop()
-
     def _close(self) -> None:
         """End the kernel and everything it started. Safe to call twice."""
-        self._stop_sampling()
-        if self._kernel is not None:
-            self._kernel.close()
+        if self._held is not None:
+            self._held.close()
