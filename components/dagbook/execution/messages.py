@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 #: How often the caller's `tick` runs while a cell does, in seconds.
 TICK_SECONDS = 0.25
-#: How long the last outputs may follow the reply, and those of a kernel that died.
+#: How long the next output may take once there is a reply, or all outputs of a kernel that
+#: died; and how long such a kernel's next one may take.
 IOPUB_SECONDS = 4.0
 LAST_OUTPUT_SECONDS = 0.2
 #: So many outputs are taken in before other things are looked at.
@@ -177,6 +178,9 @@ class Conversation:
             for socket, _ in ready:
                 if socket is self._iopub:
                     idle = self._take_outputs(sent, on_message) or idle
+                    if reply is not None:
+                        # Counted from the last output: many may still wait to be read.
+                        last_output_by = time.monotonic() + IOPUB_SECONDS
                 elif socket is self._shell:
                     message = self._receive(self._shell)
                     if message and message["parent_header"].get("msg_id") == sent:
@@ -215,8 +219,8 @@ class Conversation:
             self._take_outputs("", on_message)
 
     def _take_last_outputs(self, sent: str, on_message: Callable[[int, Message], None]) -> None:
-        deadline = time.monotonic() + LAST_OUTPUT_SECONDS
-        while (left := deadline - time.monotonic()) > 0 and self._iopub.poll(int(left * 1000)):
+        deadline = time.monotonic() + IOPUB_SECONDS
+        while time.monotonic() < deadline and self._iopub.poll(int(LAST_OUTPUT_SECONDS * 1000)):
             self._take_outputs(sent, on_message)
 
     def _receive(self, socket: zmq.Socket[bytes]) -> Message | None:
