@@ -26,6 +26,8 @@ MOST_AT_ONCE = 100
 #: After so much has come, there is work that can be done while more comes.
 MUCH_BYTES = 64_000
 CONNECT_POLL_SECONDS = 0.004
+#: How soon a kernel that has answered, but was not heard on its output, is asked again.
+ASK_AGAIN_SECONDS = 0.02
 
 
 class KernelDiedError(Exception):
@@ -110,8 +112,8 @@ class Conversation:
             self._check_starting(deadline, timeout)
             if time.monotonic() >= ask_again and (info is not None or not requests):
                 requests.add(self.send(self._wire.message("kernel_info_request")))
-                ask_again = time.monotonic() + 0.1
-            for socket, _ in self._poller.poll(50):
+                ask_again = time.monotonic() + ASK_AGAIN_SECONDS
+            for socket, _ in self._poller.poll(int(ASK_AGAIN_SECONDS * 1000)):
                 if socket is self._shell and (message := self._receive(self._shell)):
                     if message["msg_type"] == "kernel_info_reply":
                         info = message
