@@ -85,6 +85,7 @@ class Stage:
         defs.parent.mkdir(parents=True)
         defs.write_text(YAML.format(experiment=self.experiment, uri=self.proxy.url))
         self.proxy.be(way)
+        self.told: list[str] = []
 
     def start(self) -> subprocess.Popen[str]:
         """Start the run in a process of its own."""
@@ -117,12 +118,18 @@ class Stage:
             return []
         return text[: text.rfind("\n") + 1].splitlines()
 
-    def waits(self) -> list[Path]:
-        """What of the spool is left."""
-        from dagbook.sinks.spool import SPOOL_FOLDER
+    def waits(self) -> list[str]:
+        """What is not in MLflow, in words."""
+        from dagbook.sinks.replay import describe_spools
+        from dagbook.sinks.spool import spools_in
 
-        spool = self.project.state_folder / SPOOL_FOLDER
-        return list(spool.iterdir()) if spool.is_dir() else []
+        running = [f"{s.folder.name} runs" for s in spools_in(self.state_folder) if s.is_owned]
+        return [*running, *describe_spools(self.state_folder)]
+
+    @property
+    def state_folder(self) -> Path:
+        """The project's."""
+        return self.project.state_folder
 
     def deliver(self) -> None:
         """MLflow is well again, and somebody comes by."""
@@ -132,7 +139,7 @@ class Stage:
         wait_until(lambda: not self.waits(), 6.0)  # the worker's own sender may be at it
         for _ in range(3):
             if self.waits():
-                replay_spools(self.project.root, at_once=True)
+                self.told += replay_spools(self.project.root, at_once=True)
 
     def arrived(self) -> tuple[set[int], list[Any]]:
         """The steps of the runs in MLflow, and the runs."""
@@ -173,7 +180,7 @@ def while_it_is(way: str, trial: Trial, *, figure: str = "slowest call") -> Outc
             "" if said.strip() == "SUCCESS" else f"the run ended as {said.strip()!r}",
             _all_arrived(at, steps),
             _closed(runs, "FINISHED"),
-            "" if not at.waits() else "something is left in the spool",
+            "; ".join(at.waits()),
             seconds=at.slowest() if figure == "slowest call" else delay,
         )
 
@@ -193,7 +200,7 @@ def killed(way: str, trial: Trial, *, everything: bool = False) -> Outcome:
         return held_or(
             _all_arrived(at, steps),
             _closed(runs, "KILLED"),
-            "" if not at.waits() else "something is left in the spool",
+            "; ".join(at.waits()),
         )
 
 

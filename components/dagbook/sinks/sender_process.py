@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from dagbook.sinks.delivery import Delivery
@@ -42,12 +42,14 @@ class SenderProcess:
         self._own: dict[Path, Delivery] = {}
         self._old: dict[Path, Delivery] = {}
         self._environments: dict[Path, dict[str, str]] = {}
+        self._end_of_input = Event()
         self._worker = os.getppid()
         self._worker_is_gone = False
 
     def run(self) -> None:
         """Deliver until the worker is gone, and a moment longer where something is left."""
         Thread(target=self._read, daemon=True).start()
+        Thread(target=self._watch, daemon=True).start()
         while True:
             self._take_in()
             self._round(self._own)
@@ -62,7 +64,16 @@ class SenderProcess:
                 self._inbox.put(json.loads(line))
             except ValueError:
                 self._inbox.put({})
+        self._end_of_input.set()
+
+    def _watch(self) -> None:
+        """Notice that the worker is gone, also while a call hangs, and end soon after it."""
+        # Another process may hold the other end of the pipe, after a fork: so its parent, too.
+        while os.getppid() == self._worker and not self._end_of_input.wait(ROUND_SECONDS):
+            pass
         self._inbox.put(None)
+        time.sleep(LINGER_SECONDS)
+        os._exit(0)
 
     def _take_in(self) -> None:
         seconds = _SOON if self._worker_is_gone else ROUND_SECONDS
@@ -73,9 +84,6 @@ class SenderProcess:
                 message = self._inbox.get_nowait()
         except Empty:
             pass
-        # Another process may hold the other end of the pipe, after a fork.
-        if os.getppid() != self._worker:
-            self._take(None)
 
     def _take(self, message: dict[str, Any] | None) -> None:
         if message is None:
@@ -83,7 +91,6 @@ class SenderProcess:
                 self._worker_is_gone = True
                 for delivery in self._own.values():
                     delivery.with_receipt = False
-                Thread(target=_end_after, args=(LINGER_SECONDS,), daemon=True).start()
                 # A moment for the guardian to end the kernel, which reports to the last.
                 time.sleep(_SOON)
             return
@@ -126,12 +133,6 @@ class SenderProcess:
         head = old.spool.head
         heads = [own.spool.head for own in self._own.values()]
         return head is None or any(h and h.tracking_uri != head.tracking_uri for h in heads)
-
-
-def _end_after(seconds: float) -> None:
-    # From the first to the last thread of it: one may hang in a call.
-    time.sleep(seconds)
-    os._exit(0)
 
 
 if __name__ == "__main__":
