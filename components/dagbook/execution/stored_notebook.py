@@ -205,7 +205,9 @@ def _compared(last: Comparison, here: Path | None) -> str:
 
 def _larger_size(result: ExecutionResult, size: Size) -> str | None:
     """The next size up, when more of it would have helped."""
-    if result.cause not in {Cause.MEMORY, Cause.TIME}:
+    # A cell's own limit, or one that was set for the run, is not the size's.
+    had_its_time = result.duration_seconds >= size.max_runtime_seconds
+    if result.cause is not Cause.MEMORY and not (result.cause is Cause.TIME and had_its_time):
         return None
     larger = [
         other

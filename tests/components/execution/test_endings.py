@@ -131,11 +131,19 @@ def test_more_memory_than_the_size_ends_the_run_and_says_so(make_notebook, code)
 
 
 @pytest.mark.parametrize(
-    ("cause", "advice"), [(Cause.MEMORY, True), (Cause.TIME, True), (Cause.KERNEL, False)]
+    ("cause", "seconds", "advice"),
+    [
+        pytest.param(Cause.MEMORY, 5, True, id="memory"),
+        pytest.param(Cause.TIME, 60.2, True, id="the size's time"),
+        pytest.param(Cause.TIME, 5, False, id="a time of its own"),
+        pytest.param(Cause.KERNEL, 5, False, id="killed by another"),
+    ],
 )
-def test_a_larger_size_is_named_where_it_would_help_and_nowhere_else(cause, advice):
+def test_a_larger_size_is_named_where_it_would_help_and_nowhere_else(cause, seconds, advice):
     used = Resources(peak_memory_bytes=400 * 1024**2, limit_bytes=300 * 1024**2)
-    result = ExecutionResult(RunStatus.KILLED, "it ended", resources=used, cause=cause)
+    result = ExecutionResult(
+        RunStatus.KILLED, "it ended", resources=used, cause=cause, duration_seconds=seconds
+    )
     assert ("Next size up: small" in banner(result, SMALL_MEMORY)) == advice
 
 
