@@ -51,7 +51,7 @@ class ForeignKernelWatch:
         seconds: float,
         time_label: str,
         environment: Mapping[str, str],
-        should_stop: Callable[[], str | None],
+        should_stop: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.status: RunStatus | None = None
         self.reason = ""
