@@ -120,13 +120,13 @@ def _killed(
                 for pid in _victims(whom, runner):
                     os.kill(pid, signal.SIGKILL)
                 killed = time.monotonic()
-                if not subreaper:
-                    process.wait(LONGEST)
-                # The subreaper itself goes on, as it would.
-                ours = {process.pid} if subreaper else set()
+                # The subreaper itself goes on, as it would, and a runner without its guardian.
+                ours = {process.pid} if subreaper or whom == "guardian" else set()
                 wait_until(lambda: not set(left(folder)) - ours, 2 * GONE_SECONDS)
                 seconds = time.monotonic() - killed
                 problems = [_left(folder, but=ours)]
+                if not subreaper:
+                    process.wait(LONGEST)
                 if contestant == "dagbook":
                     problems.append(_kept(folder, runner_killed=whom != "guardian"))
                     problems += [f"{path} is left" for path in traces if path.exists()]

@@ -35,6 +35,12 @@ class Clock:
         """Note that no cell is running."""
         self._cell_began = None
 
+    def seconds_left(self) -> float:
+        """How much the run has left."""
+        if self.run_seconds is None:
+            return float("inf")
+        return max(0.0, self.began + self.run_seconds - time.monotonic())
+
     def over(self) -> str | None:
         """Why the time is over, if it is."""
         now = time.monotonic()

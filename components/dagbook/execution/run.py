@@ -190,7 +190,10 @@ class Execution:
         journal.flush()
         conversation = Conversation(held.kernel, keep_bytes=plan.output_limits.per_cell)
         try:
-            info = self._connected(conversation, held)
+            clock = self._clock()
+            info = self._connect(conversation, held, clock)
+            if info is None:
+                return
             if plan.html:
                 preload_page_writer()
             document["metadata"]["language_info"] = info["content"].get("language_info", {})
@@ -203,7 +206,7 @@ class Execution:
                 conversation=conversation,
                 journal=journal,
                 collector=self._collector,
-                clock=self._clock(),
+                clock=clock,
                 reports=journal.folder / REPORTS_FILE_NAME,
                 emit=self._emit,
                 results=self._results,
@@ -220,14 +223,18 @@ class Execution:
         finally:
             conversation.close()
 
-    def _connected(self, conversation: Conversation, held: HeldKernel) -> Any:
+    def _connect(self, conversation: Conversation, held: HeldKernel, clock: Clock) -> Any:
+        """Wait for the kernel; None when the run was over its limits before it answered."""
         try:
-            return conversation.connect(self.plan.start_seconds)
+            return conversation.connect(min(self.plan.start_seconds, clock.seconds_left()))
         except DagbookError:
-            if (reason := self._exceeded or held.over_size()) is None:
+            if (reason := self._exceeded or held.over_size()) is not None:
+                self._early_verdict = Verdict(RunStatus.KILLED, reason, Cause.MEMORY)
+            elif (reason := clock.over()) is not None:
+                self._early_verdict = Verdict(RunStatus.TIMED_OUT, reason, Cause.TIME)
+            else:
                 raise
-            name = self.plan.kernelspec.name
-            raise DagbookError(f"kernel {name!r} ended while starting: {reason}") from None
+            return None
 
     def _emit(self, event: ExecutionEvent) -> None:
         self._note_provenance()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -30,7 +31,7 @@ from dagbook.execution.stored_notebook import banner
 from dagbook.policy import Size
 
 SMALL_MEMORY = Size("tiny", cpus=2, memory_bytes=300 * 1024**2, max_runtime_seconds=60)
-SHORT = Size("short", cpus=2, memory_bytes=4 * 1024**3, max_runtime_seconds=2, grace_seconds=2)
+SHORT = Size("short", cpus=2, memory_bytes=4 * 1024**3, max_runtime_seconds=8, grace_seconds=2)
 
 
 def statuses(result) -> list[str]:
@@ -156,12 +157,34 @@ def test_a_larger_size_is_named_where_it_would_help_and_nowhere_else(cause, seco
     ],
     ids=["sleeping", "swallowing-interrupts", "blocking-sigint"],
 )
-def test_a_run_over_its_time_is_ended_and_told(make_notebook, code):
-    result = run_notebook(make_notebook(f"print('on', flush=True)\n{code}", "1"), size=SHORT)
+def test_a_cell_over_its_time_is_ended_whatever_it_does_with_the_interrupt(make_notebook, code):
+    result = run_notebook(
+        make_notebook(f"print('on', flush=True)\n{code}", "1"),
+        size=replace(SHORT, max_runtime_seconds=600),
+        cell_timeout=1,
+    )
     assert result.status is RunStatus.TIMED_OUT
-    assert result.reason == "ended after 2 s, the limit of size short"
+    assert result.reason == "cell 1 ended after 1 s, the limit per cell"
     assert statuses(result) == ["timed_out", "not_run"]
     assert text_of(code_cells(result.executed_notebook)[0].outputs).startswith("on\n")
+
+
+def test_a_run_over_its_time_is_ended_and_told(make_notebook):
+    result = run_notebook(make_notebook("import time\ntime.sleep(60)", "1"), size=SHORT)
+    assert result.status is RunStatus.TIMED_OUT
+    assert result.cause is Cause.TIME
+    assert result.reason == "ended after 8 s, the limit of size short"
+    assert statuses(result)[1:] == ["not_run"]
+
+
+def test_a_kernel_that_does_not_answer_has_no_more_time_than_the_run(make_notebook, install_kernel):
+    install_kernel("mute", "import time\ntime.sleep(300)")
+    result = run_notebook(make_notebook("1"), kernel="mute", timeout=2)
+    assert result.status is RunStatus.TIMED_OUT
+    assert result.cause is Cause.TIME
+    assert result.reason == "ended after 2 s, the limit of this run"
+    assert statuses(result) == ["not_run"]
+    assert "Timed out" in banner_of(result.executed_notebook)[1]
 
 
 def test_a_timeout_below_the_sizes_is_the_runs_own(make_notebook):

@@ -164,11 +164,12 @@ def test_too_many_processes_are_refused_by_the_system_not_by_the_machine(make_no
 @pytest.mark.needs("control-groups")
 def test_a_kernel_too_big_for_its_size_from_the_start_says_so(make_notebook):
     minute = Size("minute", cpus=1, memory_bytes=12 * 1024**2, max_runtime_seconds=60)
-    with pytest.raises(DagbookError) as refused:
-        run_notebook(make_notebook("1"), size=minute)
-    assert str(refused.value).startswith(
-        "kernel 'python3' ended while starting: exceeded 12 MiB of size minute, peak "
-    )
+    result = run_notebook(make_notebook("1"), size=minute)
+    assert result.status is RunStatus.KILLED
+    assert result.cause is Cause.MEMORY
+    assert result.reason == "exceeded 12 MiB of size minute, peak 12 MiB"
+    assert [str(cell.status) for cell in result.cells] == ["not_run"]
+    assert code_cells(result.executed_notebook)[0].metadata.dagbook.status == "not_run"
 
 
 @pytest.mark.needs("control-groups")
