@@ -26,6 +26,7 @@ class Clock:
     run_label: str
     _cell: int = 0
     _cell_began: float | None = None
+    _gone_by: float | None = None
 
     def start_cell(self, number: int) -> None:
         """Note that the cell people call `number` starts now."""
@@ -56,4 +57,15 @@ class Clock:
 
     def kill_at(self) -> float:
         """Until when a cell just interrupted may end by itself, in monotonic time."""
-        return time.monotonic() + self.grace_seconds / 2
+        now = time.monotonic()
+        self._gone_by = now + self.grace_seconds
+        return now + self.grace_seconds / 2
+
+    def exit_seconds(self, most: float) -> float:
+        """How long, up to `most`, the kernel may take to end by itself after its cells.
+
+        Where the time was over, half of what is left of the grace: the rest is for storing.
+        """
+        if self._gone_by is None:
+            return most
+        return min(most, max(0.0, self._gone_by - time.monotonic()) / 2)
