@@ -37,9 +37,15 @@ def failing_disk(folder: Path, size: int) -> Iterator[tuple[Path, Path]]:
 
 
 def repair(folder: Path) -> None:
-    """Mount a disk that has turned read-only anew."""
-    image = folder.with_suffix(".img")
-    subprocess.run(["umount", folder], check=True)
+    """Mount a disk that has turned read-only anew.
+
+    A copy of it: the disk itself stays as it is for as long as any other process of the machine
+    has a mount namespace that was made meanwhile.
+    """
+    failed, image = folder.with_suffix(".img"), folder.with_suffix(".repaired.img")
+    subprocess.run(["umount", "--lazy", folder], check=True)
+    os.sync()
+    shutil.copyfile(failed, image)
     subprocess.run(["e2fsck", "-p", image], capture_output=True)
     subprocess.run(["mount", "-o", "loop,errors=remount-ro,commit=1", image, folder], check=True)
 

@@ -20,6 +20,9 @@ TICK_SECONDS = 0.25
 #: How long the next output may take once there is a reply, or all outputs of a kernel that
 #: died; and how long such a kernel's next one may take.
 IOPUB_SECONDS = 4.0
+#: The same where no message is ever dropped. The last one comes, however late: a kernel may take
+#: long over 200 MB.
+UNDROPPED_SECONDS = 60.0
 LAST_OUTPUT_SECONDS = 0.2
 #: So many outputs are taken in before other things are looked at.
 MOST_AT_ONCE = 100
@@ -168,6 +171,7 @@ class Conversation:
         sent = self.send(self._wire.message("execute_request", content))
         if cell is not None:
             self._cell_of[sent] = cell
+        patience = UNDROPPED_SECONDS if self._kernel.spec.is_ipykernel else IOPUB_SECONDS
         reply: Message | None = None
         idle = False
         last_output_by = float("inf")
@@ -182,12 +186,12 @@ class Conversation:
                     idle = self._take_outputs(sent, on_message) or idle
                     if reply is not None:
                         # Counted from the last output: many may still wait to be read.
-                        last_output_by = time.monotonic() + IOPUB_SECONDS
+                        last_output_by = time.monotonic() + patience
                 elif socket is self._shell:
                     message = self._receive(self._shell)
                     if message and message["parent_header"].get("msg_id") == sent:
                         reply = message
-                        last_output_by = time.monotonic() + IOPUB_SECONDS
+                        last_output_by = time.monotonic() + patience
                 elif not self._kernel.read_status():
                     self._take_last_outputs(sent, on_message)
                     raise KernelDiedError(self._kernel.exit_code or 0)

@@ -54,7 +54,7 @@ def slow_reader(monkeypatch):
 
 def test_what_is_still_to_be_read_when_a_cell_ends_is_read(make_notebook, monkeypatch):
     slow_reader(monkeypatch)
-    monkeypatch.setattr(messages, "IOPUB_SECONDS", 1.5)
+    monkeypatch.setattr(messages, "UNDROPPED_SECONDS", 1.5)
     result = run_notebook(
         make_notebook("for i in range(4000):\n    print(i, flush=True)", "print('after')")
     )
