@@ -115,6 +115,7 @@ class Heartbeat:
         self._is_cancelling = False
         self._ended = Event()
         self._last = -math.inf
+        self._has_missed = False
         self._thread: Thread | None = None
 
     def __enter__(self) -> Self:
@@ -137,7 +138,13 @@ class Heartbeat:
         if self._stop is None:
             # A retry may wait for long, and nobody beats meanwhile.
             delay = getattr(error, "seconds_to_wait", None) or 0.0
-            self._try(Beat(time.time(), BETWEEN_SECONDS + delay, True, self._worker))
+            last = Beat(time.time(), BETWEEN_SECONDS + delay, True, self._worker)
+            self._try(last)
+            if self._has_missed and (error is None or isinstance(error, Exception)):
+                # Dagster writes the run's end next, and does not wait long for a locked database:
+                # a run that succeeded would be told as failed. A cancel does not wait.
+                with contextlib.suppress(Exception):
+                    patiently(lambda: self._beat(last))
         elif self._worker is not None and self._worker.pid != os.getpid():
             _interrupt(self._worker)
 
@@ -168,10 +175,11 @@ class Heartbeat:
     def _try(self, beat: Beat) -> None:
         try:
             self._beat(beat)
+            self._has_missed = False
         except Exception:
             # The database is locked, or away for a moment. The next beat gets through, or the
             # run's own end tells.
-            pass
+            self._has_missed = True
 
     def _beat(self, beat: Beat) -> None:
         # First what became of the run: one that has ended is not touched again.
