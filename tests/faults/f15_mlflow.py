@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 from harness import Attempt, Fault, Means, Outcome, Trial, Variant, held_or
 from notebooks import processes_with, write_notebook
 from tracking_server import WAYS, Proxy, mlflow_server
@@ -190,8 +191,8 @@ def killed(way: str, trial: Trial, *, everything: bool = False) -> Outcome:
     with stage(trial, way, OURS, pace="time.sleep(0.01)") as at:
         worker = at.start()
         wait_until(lambda: len(at.acknowledged()) >= 50 + 20 * (trial.number % 20), 120)
-        victims = processes_with(str(trial.folder)) if everything else []
-        for pid in (worker.pid, *victims):
+        began = psutil.Process(worker.pid).children(recursive=True) if everything else []
+        for pid in (worker.pid, *(process.pid for process in began)):
             kill(pid)
         worker.wait(30)
         wait_until(lambda: not _grows(at), 10)
