@@ -19,6 +19,7 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
+from tests.components.execution.test_recovery import leave
 
 from dagbook.cli import main
 from dagbook.project import Project, create_project, require_project
@@ -645,3 +646,12 @@ def test_a_project_that_never_ran_has_no_runs(
     )
     assert not instance_home(project).exists()
     assert require_project(project.root) == project
+
+
+def test_whoever_lists_runs_finishes_those_that_vanished(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left_in = project.runs_folder / "churn" / "2026-01-01"
+    leave(left_in)
+    assert command(capsys, "runs", "list") == (0, "No runs yet.\n", "")
+    assert [path.name for path in left_in.iterdir()] == ["20260101T000000Z-killed.ipynb"]
