@@ -145,6 +145,9 @@ class Heartbeat:
                 # a run that succeeded would be told as failed. A cancel does not wait.
                 with contextlib.suppress(Exception):
                     patiently(lambda: self._beat(last))
+            if self._stop is not None and error is None:
+                # Ended in this very moment. What was yielded stays; the run's end does too.
+                raise dg.DagsterExecutionInterruptedError(self._stop)
         elif self._worker is not None and self._worker.pid != os.getpid():
             _interrupt(self._worker)
 

@@ -18,6 +18,7 @@ import pytest
 from dagbook.notebook_runner import heartbeat
 from dagbook.notebook_runner.heartbeat import Beat, read_beat
 from dagbook.notebook_runner.patience import patiently
+from dagbook.notebook_runner.step import Step
 from dagbook.notebook_runner.worker import worker_of
 from dagbook.run_tags import HEARTBEAT_TAG, told_of
 
@@ -189,6 +190,27 @@ def test_what_a_run_made_that_was_ended_meanwhile_is_not_published(
     assert only_run(bench.instance).status is dg.DagsterRunStatus.FAILURE
     (notebook,) = (bench.root / "runs" / "n").glob("*.ipynb")
     assert notebook.name.endswith("-succeeded.ipynb")
+
+
+def test_a_run_that_is_ended_while_it_is_published_keeps_that_end(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.notebook("n.ipynb", ["1"])
+    bench.component("n", "notebook: n.ipynb")
+    publish = Step.publish
+
+    def publish_and_end(self: Step, *told: Any) -> Iterator[Any]:
+        yield from publish(self, *told)
+        bench.instance.report_run_failed(only_run(bench.instance), "from outside")
+
+    monkeypatch.setattr(Step, "publish", publish_and_end)
+    bench.run("n")
+    run = only_run(bench.instance)
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    ends = {dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS}
+    assert [e.message for e in bench.instance.all_logs(run.run_id, of_type=ends)] == [
+        "from outside"
+    ]
 
 
 def test_a_run_that_ended_before_its_worker_came_up_starts_no_kernel(
