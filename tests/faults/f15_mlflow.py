@@ -137,10 +137,11 @@ class Stage:
         from dagbook.sinks.replay import replay_spools
 
         self.proxy.be("well")
-        wait_until(lambda: not self.waits(), 6.0)  # the worker's own sender may be at it
-        for _ in range(3):
-            if self.waits():
-                self.told += replay_spools(self.project.root, at_once=True)
+        deadline = time.monotonic() + 120
+        while self.waits() and time.monotonic() < deadline:
+            # Of no avail as long as the worker's own sender is at it.
+            self.told += replay_spools(self.project.root, at_once=True)
+            time.sleep(0.1)
 
     def arrived(self) -> tuple[set[int], list[Any]]:
         """The steps of the runs in MLflow, and the runs."""
