@@ -100,11 +100,13 @@ def test_what_an_earlier_run_left_is_sent_with_the_next(
 
 
 WORKER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from dagbook.execution.result import MetricPoint
 from dagbook.sinks.sender import FOR_A_FILE, hand_over, wait_for_run
 from dagbook.sinks.spool import Head, OwnSpool
+# Dagster gives SIGTERM what SIGINT has, which shells have background jobs ignore.
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 spool = OwnSpool(Path(sys.argv[1]), Head("churn", "r", {}, "n", None, time.time(), "/nowhere"))
 hand_over(spool)
 spool.add([MetricPoint("loss", 1.0, step, time.time()) for step in range(3)])
