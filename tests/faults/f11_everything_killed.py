@@ -151,13 +151,14 @@ def all_there(path: Path, side: Path) -> str:
 
 
 def _look_by_itself(folder: Path) -> None:
-    run_python(LOOK, folder, cwd=folder)
+    done = run_python(LOOK, folder, cwd=folder)
+    assert done.returncode == 0, f"looking ended with {done.returncode}: {done.stderr[-300:]}"
 
 
 def _look_by_the_next_run(folder: Path) -> None:
     notebook = write_notebook(folder.parent / "next.ipynb", "1")
     done = run_python(BY_DAGBOOK, notebook, folder / "next.ipynb", cwd=folder)
-    assert done.returncode == 0, done.stderr[-300:]
+    assert done.returncode == 0, f"the next run ended with {done.returncode}: {done.stderr[-300:]}"
     for name in ("next.ipynb", "next.html"):
         (folder / name).unlink()
 

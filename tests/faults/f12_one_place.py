@@ -97,7 +97,7 @@ def in_processes(trial: Trial, options: dict[str, Any]) -> list[Told]:
     told = []
     for process in started:
         out, error = process.communicate(timeout=240)
-        assert process.returncode == 0, error[-300:]
+        assert process.returncode == 0, f"it ended with {process.returncode}: {error[-300:]}"
         told.append(json.loads(out.splitlines()[-1]))
     return told
 
