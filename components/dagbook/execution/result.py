@@ -53,6 +53,7 @@ class Cause(StrEnum):
     CANCELLED = "cancelled"
     RUNNER = "runner"  # the process that ran the notebook vanished
     REFUSED = "refused"
+    STORAGE = "storage"  # it succeeded, but its notebook could not be stored
 
 
 class CellStatus(StrEnum):
@@ -173,7 +174,7 @@ class ExecutionResult:
         """Say that the notebook could not be stored: a run that succeeded then did not."""
         self.executed_notebook = None
         if self.succeeded:
-            self.status, self.reason = RunStatus.FAILED, reason
+            self.status, self.reason, self.cause = RunStatus.FAILED, reason, Cause.STORAGE
         else:
             self.notes.append(reason)
 

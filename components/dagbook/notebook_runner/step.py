@@ -270,13 +270,7 @@ def _may_end_better(result: ExecutionResult, retries: Retries) -> bool:
     if result.status is RunStatus.KILLED:
         # What needed more than its size needs it again.
         return result.cause is not Cause.MEMORY
-    return (
-        result.status is RunStatus.FAILED and "error" in retries.on and not _failed_a_check(result)
-    )
-
-
-def _failed_a_check(result: ExecutionResult) -> bool:
-    return any(check.blocking and not check.passed for check in result.checks)
+    return result.cause is Cause.ERROR and "error" in retries.on
 
 
 def _headline(result: ExecutionResult) -> str:
