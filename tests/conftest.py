@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -107,6 +108,9 @@ def _needs_of(item: pytest.Item) -> Iterator[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell has its background jobs ignore it, and what they start; Dagster then has SIGTERM
+    # ignored as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     unknown = required() - NEEDS.keys()
     if unknown:
         raise pytest.UsageError(

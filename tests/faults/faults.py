@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -40,6 +41,8 @@ Results = dict[str, dict[str, Any]]
 
 def main() -> int:
     """Try what was asked for; the exit status is 1 when dagbook did not hold a row."""
+    # A shell has its background jobs ignore it, and what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     options = _options()
     results: Results = (
         json.loads(options.results.read_text("utf-8")) if options.results.exists() else {}
