@@ -108,6 +108,10 @@ class Stage:
         """The steps that logging returned for."""
         return [int(line.split()[0]) for line in self._lines()]
 
+    def wait_for(self, points: int) -> None:
+        """Wait until so many were acknowledged; without them a trial shows nothing."""
+        assert wait_until(lambda: len(self.acknowledged()) >= points, 120), "it did not get going"
+
     def slowest(self) -> float:
         """The slowest call, in seconds."""
         return max((float(line.split()[1]) for line in self._lines()), default=0.0)
@@ -172,7 +176,7 @@ def while_it_is(way: str, trial: Trial, *, figure: str = "slowest call") -> Outc
     """A whole run while MLflow is not well, which is told of it later."""
     with stage(trial, way, OURS) as at:
         worker = at.start()
-        wait_until(lambda: len(at.acknowledged()) == POINTS, 120)
+        at.wait_for(POINTS)
         ended = time.monotonic()
         said = worker.communicate(timeout=120)[0]
         delay = time.monotonic() - ended
@@ -191,7 +195,7 @@ def killed(way: str, trial: Trial, *, everything: bool = False) -> Outcome:
     """The worker is killed while it logs; with `everything`, all that it started too."""
     with stage(trial, way, OURS, pace="time.sleep(0.01)") as at:
         worker = at.start()
-        wait_until(lambda: len(at.acknowledged()) >= 50 + 20 * (trial.number % 20), 120)
+        at.wait_for(50 + 20 * (trial.number % 20))
         began = psutil.Process(worker.pid).children(recursive=True) if everything else []
         for pid in (worker.pid, *(process.pid for process in began)):
             kill(pid)
@@ -210,7 +214,7 @@ def authors_own(way: str, trial: Trial) -> Outcome:
     """The author's own `mlflow.log_metric`: it fails in time, and the run says so."""
     with stage(trial, "well", MLFLOWS, pace="time.sleep(0.05)") as at:
         worker = at.start()
-        wait_until(lambda: len(at.acknowledged()) >= 20, 120)
+        at.wait_for(20)
         at.proxy.be(way)
         began = time.monotonic()
         said = worker.communicate(timeout=400)[0]
@@ -230,7 +234,7 @@ def papermill_while_it_is(way: str, trial: Trial) -> Outcome:
     """The author's own calls by papermill: MLflow's patience is the author's."""
     with stage(trial, "well", MLFLOWS, pace="time.sleep(0.05)") as at:
         process = _start_papermill(at)
-        wait_until(lambda: len(at.acknowledged()) >= 20, 120)
+        at.wait_for(20)
         at.proxy.be(way)
         before = len(at.acknowledged())
         wait_until(lambda: process.poll() is not None or not _grows(at, LONG), 3 * LONG)
@@ -249,7 +253,7 @@ def papermill_killed(trial: Trial) -> Outcome:
     """Asynchronous logging, and a SIGKILL of papermill and its kernel."""
     with stage(trial, "well", MLFLOWS_LATER, pace="time.sleep(0.002)") as at:
         process = _start_papermill(at)
-        wait_until(lambda: len(at.acknowledged()) >= 50 + 20 * (trial.number % 20), 120)
+        at.wait_for(50 + 20 * (trial.number % 20))
         for pid in (process.pid, *processes_with(str(trial.folder))):
             kill(pid)
         process.wait(30)
