@@ -23,6 +23,7 @@ from dagbook.notebook_runner.attributes import (
     TimePartitions,
     plain,
 )
+from dagbook.notebook_runner.delivery_sensor import deliver_from
 from dagbook.notebook_runner.partitions import build_partitions
 from dagbook.notebook_runner.place import find_place
 from dagbook.notebook_runner.reaper import reaper_sensor
@@ -234,7 +235,10 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
             assets=[definition],
             schedules=schedules,
             jobs=jobs,
-            sensors=[reaper_sensor],
+            sensors=[
+                reaper_sensor,
+                deliver_from(asset.project_root, self.experiment.tracking_uri),
+            ],
             resources=resources,
         )
 

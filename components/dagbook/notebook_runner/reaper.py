@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Self
 
 import dagster as dg
 
@@ -28,6 +27,7 @@ from dagbook.notebook_runner.run_facts import (
     results_by_step,
     settle_from_log,
 )
+from dagbook.notebook_runner.shared_sensor import SharedSensor
 from dagbook.notebook_runner.worker import Life
 from dagbook.run_tags import NOTEBOOK_TAG, VANISHED_TAG, read_tag, told_of
 
@@ -149,19 +149,7 @@ def look_once(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason("; ".join(done) or "No worker has vanished.")
 
 
-class _SharedSensor(dg.SensorDefinition):
-    """One sensor that many components hand out.
-
-    Dagster takes the same object for one sensor and a copy for another of the same name; of what
-    comes out of a component's YAML it makes copies, to note the file.
-    """
-
-    def with_attributes(self, **_: Any) -> Self:
-        """Stay the one that everybody has."""
-        return self
-
-
-reaper_sensor = _SharedSensor(
+reaper_sensor = SharedSensor(
     name="dagbook_reaper",
     evaluation_fn=look_once,
     minimum_interval_seconds=LOOK_SECONDS,

@@ -322,7 +322,8 @@ def test_all_components_have_one_sensor_however_they_are_loaded(bench: Workbench
     for defs in (bench.load(), dg.load_from_defs_folder(path_within_project=bench.root)):
         dg.Definitions.validate_loadable(defs)
         repository = defs.get_repository_def()
-        assert [sensor.name for sensor in repository.sensor_defs] == ["dagbook_reaper"]
+        names = sorted(sensor.name for sensor in repository.sensor_defs)
+        assert names == ["dagbook_delivery", "dagbook_reaper"]
         assert repository.get_sensor_def("dagbook_reaper") is reaper_sensor
     assert reaper_sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
