@@ -7,6 +7,7 @@ comes.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -42,8 +43,10 @@ def deliver_once(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """What the sensor does at each of its ticks."""
     lines: list[str] = []
     if is_installed():
+        until = time.monotonic() + SEND_SECONDS
         for root, uris in sorted(_projects.items()):
-            lines += replay_spools(root, uris=sorted(uris), seconds=SEND_SECONDS / len(_projects))
+            left = max(1.0, until - time.monotonic())
+            lines += replay_spools(root, uris=sorted(uris), seconds=left)
     for line in lines:
         context.log.info(line)
     return dg.SkipReason("; ".join(lines) or "Nothing waits for MLflow.")

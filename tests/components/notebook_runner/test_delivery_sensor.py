@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from dagbook.execution.result import MetricPoint, RunStatus
 from dagbook.notebook_runner.delivery_sensor import deliver_from, deliver_once, delivery_sensor
@@ -13,8 +14,13 @@ from dagbook.sinks.mlflow import embedded_store
 from dagbook.sinks.spool import SPOOL_FOLDER, End, Head, OwnSpool
 
 
-def test_what_waits_in_a_project_is_delivered_by_its_location(tmp_path: Path) -> None:
+def test_what_waits_in_a_project_is_delivered_by_its_location(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow import MlflowClient
+
+    # Other tests of this process have loaded projects as well.
+    monkeypatch.setattr("dagbook.notebook_runner.delivery_sensor._projects", {})
 
     state_folder = tmp_path / ".dagbook"
     now = time.time()
