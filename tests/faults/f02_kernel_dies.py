@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from contestants import Told, cleared, left, run, status_of
 from harness import Attempt, Fault, Means, Outcome, Trial, Variant, held_or
 from notebooks import text_of, write_notebook
+from run_by_others import Told, cleared, left, run, status_of
 
 ENDS = {
     "SIGKILL": ("os.kill(os.getpid(), signal.SIGKILL)", "kernel killed (signal 9) in cell 2"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Thread
 
-from contestants import Told, cleared, left, run, status_of
 from harness import Attempt, Fault, Means, Outcome, Trial, Variant, held_or
 from notebooks import text_of, write_notebook
+from run_by_others import Told, cleared, left, run, status_of
 
 SIZE = {
     "name": "tiny", "cpus": 2, "memory_bytes": 300 * 1024**2, "max_runtime_seconds": 60,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contestants import Told, cleared, left, run, status_of
 from harness import Attempt, Fault, Outcome, Trial, Variant, held_or
 from notebooks import text_of, write_notebook
+from run_by_others import Told, cleared, left, run, status_of
 
 #: Seconds. A run's count from its start, with that of the kernel in them.
 LIMITS = {"run": 6.0, "cell": 2.0}

@@ -12,9 +12,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from contestants import cleared, end_all, launch, left, start, status_of, wait_until
 from harness import Attempt, Fault, Means, Outcome, Trial, Variant, held_or
 from notebooks import read_cells, text_of, write_notebook
+from run_by_others import cleared, end_all, launch, left, start, status_of, wait_until
 
 from dagbook.execution.place import recover_runs
 

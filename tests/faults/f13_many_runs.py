@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from contestants import MARK, cleared, launch, left
 from harness import Attempt, Fault, Means, Outcome, Trial, Variant, held_or
 from notebooks import read_cells, text_of, write_notebook
+from run_by_others import MARK, cleared, launch, left
 
 from dagbook.execution.cgroups import GROUP_PREFIX, find_controllers
 
