@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     )
     from dagbook.report import log_metric as log_metric
     from dagbook.report import log_metrics as log_metrics
+    from dagbook.safe_yaml import screen_project as screen_project
 
 __version__ = "0.1.0"
 
 # Without the components: `from dagbook import *` in a notebook must not load Dagster.
-__all__ = ["DagbookError", "__version__", "context", "log_metric", "log_metrics"]
+__all__ = ["DagbookError", "__version__", "context", "log_metric", "log_metrics", "screen_project"]
 
 # Everything is loaded when it is asked for. A kernel pays for what the notebook uses, and
 # `import dagbook` cannot fail: an error in here would stop `dg` for every package installed.
@@ -41,6 +42,7 @@ _LIGHT = {
     "DagbookError": "dagbook.errors",
     "log_metric": "dagbook.report",
     "log_metrics": "dagbook.report",
+    "screen_project": "dagbook.safe_yaml",
 }
 _COMPONENTS = {"NotebookRunnerComponent": "dagbook.notebook_runner"}
 

@@ -1,27 +1,25 @@
 """The code location of a project that has no Python of its own.
 
 Named in ``dg.toml`` as ``code_location_target_module = "dagbook.location"``, it finds the project
-upward from the working directory (or where DAGBOOK_PROJECT says) and loads each component by
-itself: one that cannot be loaded is set aside, visible in Dagster with file, line and reason, and
-its neighbours load.
+upward from the working directory (or where DAGBOOK_PROJECT says), screens each component file and
+loads it by itself: one that is refused or cannot be loaded is set aside, visible in Dagster with
+file, line and reason, and its neighbours load.
 """
 
 from __future__ import annotations
 
-import ast
 import logging
 import os
 import sys
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import dagster as dg
 
 from dagbook.location_conflicts import Unit, set_conflicts_aside, set_first_to_blame_aside
-from dagbook.location_faults import Fault, find_fault
-from dagbook.project import Project, component_file_in, require_project
+from dagbook.location_faults import Fault
+from dagbook.location_units import load_units
+from dagbook.project import Project, require_project
+from dagbook.safe_yaml import Screening, ScreeningRules
 
 PROJECT_VARIABLE = "DAGBOOK_PROJECT"
 
@@ -34,16 +32,21 @@ def defs() -> dg.Definitions:
     return load_project(require_project(os.environ.get(PROJECT_VARIABLE) or Path.cwd()))
 
 
-def load_project(project: Project) -> dg.Definitions:
-    """Load a project folder by folder.
+def load_project(project: Project, rules: ScreeningRules | None = None) -> dg.Definitions:
+    """Load a project folder by folder, each component file only after it has been screened.
 
     The cost grows with the number of components, not with its square as Dagster's own loader's
     does, and no component can take another down.
+
+    Args:
+        project: the project.
+        rules: what its component files may hold.
     """
     for folder in (project.root, project.import_root):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
-    units = [_load(project, folder) for folder in _folders(project.defs_folder)]
+    screening = Screening(project, rules)
+    units = list(load_units(screening, project.defs_folder))
     set_conflicts_aside(units)
     while True:
         try:
@@ -60,56 +63,6 @@ def load_project(project: Project) -> dg.Definitions:
         if unit.fault is not None:
             _log.warning("set aside: %s", unit.fault.text)
     return merged
-
-
-def _folders(folder: Path) -> Iterator[Path]:
-    """Every folder that is loaded as one, from the top.
-
-    A folder with a component file is one, and so is one that holds Python of its own, with all
-    that lies below it.
-    """
-    if not folder.is_dir():
-        return
-    if component_file_in(folder) is not None or any(map(_is_python, folder.glob("*.py"))):
-        yield folder
-        return
-    for below in sorted(folder.iterdir()):
-        if below.is_dir() and not below.name.startswith(".") and below.name != "__pycache__":
-            yield from _folders(below)
-
-
-def _is_python(path: Path) -> bool:
-    if path.name != "__init__.py":
-        return True
-    try:
-        body = ast.parse(path.read_text("utf-8")).body
-    except (OSError, SyntaxError, ValueError):
-        return True
-    return not all(isinstance(node, ast.Expr) for node in body)
-
-
-def _load(project: Project, folder: Path) -> Unit:
-    try:
-        with warnings.catch_warnings():
-            # About how Dagster's own loader is made; nobody here can act on it.
-            warnings.simplefilter("ignore", dg.BetaWarning)
-            warnings.simplefilter("ignore", dg.PreviewWarning)
-            tree = dg.ComponentTree.from_module(
-                defs_module=_module(project, folder), project_root=project.root
-            )
-            return Unit(folder, tree.build_defs(folder))
-    except Exception as error:
-        return Unit(folder, None, find_fault(project, folder, error))
-
-
-def _module(project: Project, folder: Path) -> ModuleType:
-    # Not imported: a folder's name may hold a hyphen or a dot, and what is loaded lies in its
-    # files. Relative Python in it is found through its parents, as always.
-    parts = folder.relative_to(project.defs_folder).parts
-    module = ModuleType(".".join([project.defs_module, *parts]))
-    module.__file__ = None
-    module.__path__ = [str(folder)]
-    return module
 
 
 def _merge(project: Project, units: list[Unit]) -> dg.Definitions:

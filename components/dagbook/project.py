@@ -66,6 +66,15 @@ class Project:
             if (folder / name).is_file()
         ]
 
+    def component_paths(self) -> list[Path]:
+        """Everything with a component file's name, also what is no file: a folder, a pipe."""
+        return [
+            folder / name
+            for folder in _folders(self.defs_folder)
+            for name in COMPONENT_FILE_NAMES
+            if (folder / name).exists()
+        ]
+
     def hidden_by(self, component_file: Path) -> Path | None:
         """The component file because of which Dagster never reads this one, if there is one."""
         first = component_file_in(component_file.parent)
@@ -107,6 +116,11 @@ class Project:
 def component_file_in(folder: Path) -> Path | None:
     """The component file Dagster reads in this folder, if there is one."""
     return next((folder / n for n in COMPONENT_FILE_NAMES if (folder / n).is_file()), None)
+
+
+def component_path_in(folder: Path) -> Path | None:
+    """What Dagster takes for the component file of this folder, be it a file or not."""
+    return next((folder / n for n in COMPONENT_FILE_NAMES if (folder / n).exists()), None)
 
 
 def find_project(start: Path | str) -> Project | None:

@@ -13,15 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dagbook.component_files import component_files_of
 from dagbook.component_keys import KeyTable
 from dagbook.component_types import find_component_type, runs_notebooks
 from dagbook.defs_yaml import ComponentFile, Document, shown_path
-from dagbook.errors import DagbookError, did_you_mean
-from dagbook.project import COMPONENT_FILE_NAMES, Project, absolute_path, require_project
+from dagbook.errors import DagbookError
+from dagbook.project import Project
+from dagbook.safe_yaml import Refusal, Screening, ScreeningRules, screen_text
 from dagbook.schema_locations import located_errors
-
-#: What may stand at the top of a component, Dagster's own list.
-TOP_LEVEL_KEYS = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
 
 Loc = tuple[Any, ...]
 
@@ -68,10 +67,28 @@ class Report:
     passed: list[Passed] = field(default_factory=list)
 
 
-def validate_paths(paths: Sequence[Path]) -> Report:
+@dataclass(frozen=True)
+class _Screened:
+    """A document that was screened, with what it was refused for."""
+
+    document: Document
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def may_be_imported(self) -> bool:
+        """Whether it names a type that is allowed; nothing of another is imported."""
+        return not any(refusal.loc in ((), ("type",)) for refusal in self.refusals)
+
+
+def validate_paths(paths: Sequence[Path], rules: ScreeningRules | None = None) -> Report:
     """Check every component file among the paths: files, folders, projects, notebooks.
 
-    Of a notebook, the components that run it are checked.
+    Of a notebook, the components that run it are checked. Each file is screened first, and
+    nothing that a refused file names is imported.
+
+    Args:
+        paths: what to check.
+        rules: what component files may hold.
 
     Raises:
         DagbookError: a path does not exist, lies in no project, or Dagster is not installed.
@@ -80,10 +97,10 @@ def validate_paths(paths: Sequence[Path]) -> Report:
     report = Report()
     chosen: dict[Path, tuple[Project, set[Path]]] = {}
     for path in paths:
-        project, found = _files_of(path)
+        project, found = component_files_of(path)
         chosen.setdefault(project.root, (project, set()))[1].update(found)
     for project, files in chosen.values():
-        _validate_files(project, sorted(files), report)
+        _validate_files(Screening(project, rules), sorted(files), report)
     return report
 
 
@@ -94,54 +111,61 @@ def document_problems(document: Document, project: Project) -> list[Finding]:
         DagbookError: Dagster is not installed.
     """
     _require_dagster()
+    file, screening = document.file, Screening(project)
+    refusals = screen_text(
+        file.path, file.text.encode(), screening.rules, screening.registry
+    ).refusals
+    own = tuple(r for r in refusals if r.document in (None, document.index))
     with _importable(project):
-        return _problems(document, project)
+        return _problems(_Screened(document, own), project)
 
 
-def _validate_files(project: Project, files: Sequence[Path], report: Report) -> None:
+def _validate_files(screening: Screening, files: Sequence[Path], report: Report) -> None:
+    project = screening.project
     # Keys must differ in the whole project, so files that were not asked for are read too.
     others = [path for path in project.component_files() if path not in set(files)]
     report.files += len(files)
+    for folder in {path.parent for path in files} if len(files) == 1 else {project.defs_folder}:
+        report.findings += [_refused(found) for found in screening.python_refusals(folder)]
     with _importable(project):
-        silent = [document for path in others for document in _documents(path, project, Report())]
-        asked = [document for path in files for document in _documents(path, project, report)]
+        silent = [found for path in others for found in _documents(path, screening, Report())]
+        asked = [found for path in files for found in _documents(path, screening, report)]
         clashes = _key_problems([*silent, *asked], asked, project)
-        for document in asked:
-            problems = [*_problems(document, project), *clashes[id(document)]]
+        for screened in asked:
+            problems = [*_problems(screened, project), *clashes[id(screened.document)]]
             report.findings += problems
             if not problems:
-                report.passed.append(_passed(document, project))
+                report.passed.append(_passed(screened.document, project))
 
 
-def _documents(path: Path, project: Project, report: Report) -> list[Document]:
+def _documents(path: Path, screening: Screening, report: Report) -> list[_Screened]:
     name = shown_path(path)
-    above = project.hidden_by(path)
+    above = screening.project.hidden_by(path)
     if above is not None:
         report.findings.append(
             Finding(name, 1, 1, "", f"is never loaded: Dagster reads {shown_path(above)} instead")
         )
+    screened = screening.screen(path)
+    if not screened.documents:
+        report.findings += [_refused(refusal) for refusal in screened.refusals]
+        return []
     try:
-        file = ComponentFile.load(path, allow_duplicates=True)
+        # What was screened, not what the file holds by now.
+        file = ComponentFile(path, screened.data.decode(), before=screened.data)
     except DagbookError as error:
         report.findings.append(_as_finding(name, error))
         return []
-    for problem in file.duplicate_keys:
-        report.findings.append(Finding(name, problem.line, problem.column, "", problem.text))
-    if not file.documents:
-        report.findings.append(Finding(name, 1, 1, "", "holds no component: write `type: …`"))
-    return [] if file.duplicate_keys else file.documents
-
-
-def _problems(document: Document, project: Project) -> list[Finding]:
-    value = document.value
-    if not isinstance(value, Mapping):
-        words = "is empty" if value is None else "is no component"
-        return [_finding(document, (), f"{words}: write `type: …` and `attributes:`")]
-    problems = [
-        _finding(document, (key,), f"unknown key. {did_you_mean(str(key), TOP_LEVEL_KEYS)}")
-        for key in value
-        if key not in TOP_LEVEL_KEYS
+    return [
+        _Screened(document, tuple(r for r in screened.refusals if r.document == document.index))
+        for document in file.documents
     ]
+
+
+def _problems(screened: _Screened, project: Project) -> list[Finding]:
+    document, value = screened.document, screened.document.value
+    problems = [_refused(refusal) for refusal in screened.refusals]
+    if not screened.may_be_imported:
+        return problems
     try:
         component = find_component_type(document.get(("type",)), document.file.path, project)
     except DagbookError as error:
@@ -150,11 +174,12 @@ def _problems(document: Document, project: Project) -> list[Finding]:
     if not isinstance(attributes, Mapping):
         text = "names with values are wanted here"
         return [*problems, _finding(document, ("attributes",), text)]
-    found = [*_attribute_problems(component, attributes, project)]
-    for key, item in attributes.items():
-        # These two hold names in braces that a run fills in, not templates.
-        if not (runs_notebooks(component) and key in ("parameters", "experiment")):
-            found += _template_problems(item, (key,))
+    said = {refusal.loc[1:] for refusal in screened.refusals}
+    found = [
+        (loc, text)
+        for loc, text in _attribute_problems(component, attributes, project)
+        if loc not in said
+    ]
     problems += [_finding(document, ("attributes", *loc), text) for loc, text in found]
     return sorted(problems, key=lambda finding: (finding.line, finding.column))
 
@@ -180,38 +205,26 @@ def _attribute_problems(
     return []
 
 
-def _template_problems(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, str]]:
-    from jinja2 import Environment, TemplateSyntaxError
-
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _template_problems(item, (*loc, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _template_problems(item, (*loc, index))
-    elif isinstance(value, str) and "{" in value:
-        try:
-            Environment(autoescape=False).parse(value)
-        except TemplateSyntaxError as error:
-            yield loc, f"is no template that can be read: {error.message}"
-
-
 def _key_problems(
-    documents: Sequence[Document], asked: Sequence[Document], project: Project
+    documents: Sequence[_Screened], asked: Sequence[_Screened], project: Project
 ) -> dict[int, list[Finding]]:
     """What is wrong between components, by the identity of the document to say it of."""
-    found: dict[int, list[Finding]] = {id(document): [] for document in documents}
+    found: dict[int, list[Finding]] = {id(screened.document): [] for screened in documents}
     keys = KeyTable(project)
-    for document in documents:
-        if _is_ours(document, project) and (problem := keys.add(document)):
+    for screened in documents:
+        document = screened.document
+        if _is_ours(screened, project) and (problem := keys.add(document)):
             found[id(document)].append(_finding(document, *problem))
-    for document, way in keys.circles(asked):
+    for document, way in keys.circles([screened.document for screened in asked]):
         text = f"lead back to where they start: {way}"
         found[id(document)].append(_finding(document, ("attributes", "deps"), text))
     return found
 
 
-def _is_ours(document: Document, project: Project) -> bool:
+def _is_ours(screened: _Screened, project: Project) -> bool:
+    document = screened.document
+    if not screened.may_be_imported:
+        return False
     if not document.file.path.is_relative_to(project.defs_folder):
         return False
     try:
@@ -248,6 +261,18 @@ def _finding(document: Document, loc: Loc, text: str) -> Finding:
     return Finding(shown_path(document.file.path), line, column, key, text)
 
 
+def _refused(refusal: Refusal) -> Finding:
+    loc = refusal.loc
+    names = loc[1:] if loc[:1] == ("attributes",) and len(loc) > 1 else loc
+    return Finding(
+        shown_path(refusal.file),
+        refusal.line,
+        refusal.column,
+        ".".join(map(str, names)),
+        refusal.text,
+    )
+
+
 def _as_finding(name: str, error: DagbookError) -> Finding:
     # `name:line: text`, or a text about a file that could not be read at all.
     text = str(error)
@@ -255,35 +280,6 @@ def _as_finding(name: str, error: DagbookError) -> Finding:
     if text.startswith(f"{name}:") and place.isdigit():
         return Finding(name, int(place), 1, "", rest)
     return Finding(name, 1, 1, "", text)
-
-
-def _files_of(path: Path) -> tuple[Project, list[Path]]:
-    if not path.exists():
-        raise DagbookError(f"{path} does not exist")
-    project = require_project(path)
-    absolute = absolute_path(path)
-    if path.suffix in (".ipynb", ".py", ".md") and path.is_file():
-        from dagbook.component_index import index_components
-
-        name = project.relative(path)
-        files = [c.path for c in index_components(project).of_notebook(name)]
-        if not files:
-            raise DagbookError(
-                f'no component runs {name}: `dagbook schedule {path} "daily 06:00"` makes one'
-            )
-        return project, files
-    if path.is_file():
-        if path.suffix not in (".yaml", ".yml"):
-            raise DagbookError(f"{path} is neither a component file nor a notebook")
-        return project, [absolute]
-    every = project.all_component_files()
-    if absolute == project.root or project.defs_folder.is_relative_to(absolute):
-        return project, every
-    files = [file for file in every if file.is_relative_to(absolute)]
-    if not files:
-        names = ", ".join(COMPONENT_FILE_NAMES)
-        raise DagbookError(f"{path} holds no component file ({names})")
-    return project, files
 
 
 def _require_dagster() -> None:

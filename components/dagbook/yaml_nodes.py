@@ -88,7 +88,7 @@ def parse_documents(text: str) -> tuple[list[Node], list[YamlProblem]]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise YamlTextError(YamlProblem(line, column, _in_words(error))) from None
+        raise YamlTextError(YamlProblem(line, column, in_words(error))) from None
     except YAMLError as error:
         at = getattr(error, "position", 0)
         line, column = line_and_column(text, at if isinstance(at, int) else 0)
@@ -272,7 +272,8 @@ _HINTS = {
 }
 
 
-def _in_words(error: Any) -> str:
+def in_words(error: Any) -> str:
+    """What a YAML parser complains of, for somebody who does not know YAML's own words."""
     problem = " ".join(str(error.problem or "not valid YAML").split())
     for start, words in _HINTS.items():
         if problem.startswith(start):

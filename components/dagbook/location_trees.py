@@ -1,0 +1,135 @@
+"""Builds definitions from component files that have been read already.
+
+Dagster's loader reads a component file by its name, when it likes. What was screened a moment ago
+need not be what is read then, so here its tree is given the screened values instead. That takes
+more than Dagster publishes: this file is the only place that does, and
+``tests/components/test_location_trees.py`` fails when Dagster changes it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dagster as dg
+from dagster.components.core.decl import (
+    YamlFileDecl,
+    build_component_decl_from_python_file,
+    build_component_decl_from_yaml_document,
+)
+from dagster.components.core.defs_module import ComponentPath
+from dagster_shared.yaml_utils.source_position import (
+    LineCol,
+    SourcePosition,
+    SourcePositionTree,
+    ValueAndSourcePositionTree,
+)
+
+from dagbook.project import Project
+from dagbook.safe_yaml.parsing import Value
+
+
+def build_from_values(project: Project, file: Path, documents: Sequence[Value]) -> dg.Definitions:
+    """The definitions of a component file whose text says `documents`; it is not read again."""
+    folder = file.parent
+    tree = _tree(project, folder)
+    context = tree.decl_load_context.for_component_loc(ComponentPath.from_path(folder))
+    decls, positions = [], []
+    for index, document in enumerate(documents):
+        source = _source_tree(document, str(file))
+        path = ComponentPath.from_path(folder, index)
+        decl: Any = build_component_decl_from_yaml_document(
+            context=context.for_component_loc(path), source_tree=source, path=path
+        )
+        decls.append(decl)
+        positions.append(source.source_position_tree.position)
+        tree.state_tracker.set_cache_data(path, component_decl=decl)
+    loc = ComponentPath.from_path(folder)
+    whole = YamlFileDecl(loc=loc, context=context, decls=decls, source_positions=positions)
+    tree.state_tracker.set_cache_data(loc, component_decl=whole)
+    with _quiet():
+        return tree.build_defs(loc)
+
+
+def build_from_python(project: Project, file: Path) -> dg.Definitions:
+    """The definitions of one Python file, with the components it makes."""
+    tree = _tree(project, file.parent)
+    loc = ComponentPath.from_path(file)
+    decl: Any = build_component_decl_from_python_file(tree.decl_load_context.for_component_loc(loc))
+    tree.state_tracker.set_cache_data(loc, component_decl=decl)
+    for name, child in decl.decls.items():
+        tree.state_tracker.set_cache_data(ComponentPath.from_path(file, name), component_decl=child)
+    with _quiet():
+        return tree.build_defs(loc)
+
+
+def build_by_name(project: Project, folder: Path) -> dg.Definitions:
+    """The definitions of a folder as Dagster finds them, through its own interface."""
+    with _quiet():
+        return _tree(project, folder).build_defs(folder)
+
+
+def is_folder_component(file: Path, documents: Sequence[Value]) -> bool:
+    """Whether a component of a screened file loads what lies below its folder.
+
+    Imports the types the file names, as loading it does.
+    """
+    return any(
+        issubclass(found, dg.DefsFolderComponent)
+        for document in documents
+        if isinstance(found := _type_of(document.value["type"]), type)
+    )
+
+
+def _type_of(name: str) -> Any:
+    # One of a file beside it is not looked at: it would have to be imported before its time.
+    module, _, attribute = name.rpartition(".")
+    return (
+        None if name.startswith(".") else getattr(importlib.import_module(module), attribute, None)
+    )
+
+
+def _tree(project: Project, folder: Path) -> dg.ComponentTree:
+    # Not imported: a folder's name may hold a hyphen or a dot, and what is loaded lies in its
+    # files. Relative Python in it is found through its parents, as always.
+    parts = folder.relative_to(project.defs_folder).parts
+    module = ModuleType(".".join([project.defs_module, *parts]))
+    module.__file__ = None
+    module.__path__ = [str(folder)]
+    with _quiet():
+        return dg.ComponentTree.from_module(defs_module=module, project_root=project.root)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # About how Dagster's own loader is made; nobody here can act on it.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        yield
+
+
+def _source_tree(document: Value, file: str) -> ValueAndSourcePositionTree:
+    return ValueAndSourcePositionTree(
+        document.value, SourcePositionTree(_position(document, file), _children(document, file))
+    )
+
+
+def _children(value: Value, file: str) -> dict[Any, SourcePositionTree]:
+    # Of a mapping's entry, the place is that of its key.
+    found: dict[Any, SourcePositionTree] = {
+        key.value: SourcePositionTree(_position(key, file), _children(item, file))
+        for key, item in value.entries
+    }
+    for index, item in enumerate(value.items):
+        found[index] = SourcePositionTree(_position(item, file), _children(item, file))
+    return found
+
+
+def _position(value: Value, file: str) -> SourcePosition:
+    return SourcePosition(file, LineCol(value.line, value.column), LineCol(*value.end))
