@@ -262,15 +262,8 @@ def _finding(document: Document, loc: Loc, text: str) -> Finding:
 
 
 def _refused(refusal: Refusal) -> Finding:
-    loc = refusal.loc
-    names = loc[1:] if loc[:1] == ("attributes",) and len(loc) > 1 else loc
-    return Finding(
-        shown_path(refusal.file),
-        refusal.line,
-        refusal.column,
-        ".".join(map(str, names)),
-        refusal.text,
-    )
+    file = shown_path(refusal.file)
+    return Finding(file, refusal.line, refusal.column, refusal.key, refusal.text)
 
 
 def _as_finding(name: str, error: DagbookError) -> Finding:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dagbook.errors import did_you_mean
-from dagbook.safe_yaml.rules import Loc, ScreeningRules
+from dagbook.safe_yaml.rules import Loc, ScreeningRules, shown
 
 #: What our component fills in when a run starts; the component says what each one is.
 RUN_TIME_NAMES = frozenset(
@@ -61,9 +61,9 @@ WELL_KNOWN: Mapping[str, _Fields] = {
     "dagster_fivetran.FivetranWorkspaceComponent": _FIVETRAN,
 }
 
+_MOST_DOTS = 8
 _OPENING = re.compile(r"\{\{|\{%|\{#")
 _NAME = re.compile(r"\{\{[ \t\n]*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)[ \t\n]*\}\}")
-_LONGEST = 60
 
 
 def openings(text: str) -> int:
@@ -71,9 +71,7 @@ def openings(text: str) -> int:
     return sum(1 for _ in _OPENING.finditer(text)) if "{" in text else 0
 
 
-def first_problem(
-    text: str, allowed: Iterable[str], rules: ScreeningRules
-) -> tuple[int, str] | None:
+def first_problem(text: str, allowed: frozenset[str]) -> tuple[int, str] | None:
     """What is wrong with the braces in a text: where in it, counted from 0, and why."""
     at = 0
     while (opening := _OPENING.search(text, at)) is not None:
@@ -81,19 +79,19 @@ def first_problem(
         if opening.group() == "{%":
             return (
                 start,
-                f"`{_shown(text, start, '%}')}` is not allowed: no logic in a component file",
+                f"`{_from(text, start, '%}')}` is not allowed: no logic in a component file",
             )
         if opening.group() == "{#":
-            shown = _shown(text, start, "#}")
-            return start, f"`{shown}` is not allowed: comments begin with `#`, outside of values"
+            template = _from(text, start, "#}")
+            return start, f"`{template}` is not allowed: comments begin with `#`, outside of values"
         name = _NAME.match(text, start)
         if name is None:
-            shown = _shown(text, start, "}}")
+            template = _from(text, start, "}}")
             return start, (
-                f"`{shown}` is not allowed: in braces a plain name may stand, such as "
+                f"`{template}` is not allowed: in braces a plain name may stand, such as "
                 "`{{ context.project_root }}`, no calls, filters or operators"
             )
-        problem = _name_problem(name.group(1), allowed, rules)
+        problem = _name_problem(name.group(1), allowed)
         if problem is not None:
             return start, problem
         at = name.end()
@@ -104,14 +102,15 @@ def names_allowed(
     type_name: Any, attributes: Any, loc: Loc, rules: ScreeningRules
 ) -> frozenset[str]:
     """The names that may stand in braces at a place of a document."""
+    own = rules.names | {f"env.{name}" for name in rules.environment}
     if loc[:1] == ("post_processing",):
-        return rules.names
+        return own
     if loc[:1] != ("attributes",):
         return frozenset()
     field = loc[1:]
     if _runs_notebook(attributes) and _is_filled_in(field):
         return RUN_TIME_NAMES
-    found = EVERYWHERE | rules.names
+    found = EVERYWHERE | own
     for place, names in WELL_KNOWN.get(type_name, {}).items():
         if _lies_in(field, place):
             found |= set(names)
@@ -134,37 +133,34 @@ def _lies_in(field: Loc, place: tuple[str, ...]) -> bool:
     )
 
 
-def _name_problem(name: str, allowed: Iterable[str], rules: ScreeningRules) -> str | None:
-    shown = f"`{{{{ {_cut(name)} }}}}`"
+def _name_problem(name: str, allowed: frozenset[str]) -> str | None:
     if any(part.startswith("_") for part in name.split(".")):
-        return f"{shown} is not allowed: no part of a name may begin with `_`"
+        return f"`{{{{ {shown(name)} }}}}` is not allowed: no part of a name may begin with `_`"
     if name in allowed:
         return None
-    if any(rule.endswith(".*") and name.startswith(rule[:-1]) for rule in allowed):
+    if name.count(".") <= _MOST_DOTS and any(
+        rule.endswith(".*") and name.startswith(rule[:-1]) for rule in allowed
+    ):
         return None
-    first, _, rest = name.partition(".")
-    if first == "env" and set(allowed) != RUN_TIME_NAMES:
-        if rest in rules.environment:
-            return None
-        released = ", ".join(sorted(rules.environment)) or "none"
-        return f"{shown} is not allowed: component files may read these variables: {released}"
-    if set(allowed) == RUN_TIME_NAMES:
+    template = f"`{{{{ {shown(name)} }}}}`"
+    if not allowed:
+        return f"{template} is not allowed: no name in braces may stand here"
+    meant = did_you_mean(shown(name), allowed)
+    if allowed == RUN_TIME_NAMES:
         return (
-            f"{shown} is no name that a run knows. {did_you_mean(name, allowed)}. "
+            f"{template} is no name that a run knows. {meant}. "
             "Only exact names are filled in: expressions belong in the notebook"
         )
-    if not allowed:
-        return f"{shown} is not allowed: no name in braces may stand here"
-    return f"{shown} is no name that may stand here. {did_you_mean(name, allowed)}"
+    if name.startswith("env."):
+        released = sorted(n.removeprefix("env.") for n in allowed if n.startswith("env."))
+        listed = ", ".join(released) or "none"
+        return f"{template} is not allowed: component files may read these variables: {listed}"
+    return f"{template} is no name that may stand here. {meant}"
 
 
-def _shown(text: str, start: int, closing: str) -> str:
+def _from(text: str, start: int, closing: str) -> str:
     end = text.find(closing, start)
-    return _cut(" ".join(text[start : end + 2 if end >= 0 else None].split()))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    return shown(text[start : end + 2 if end >= 0 else None])
 
 
 def texts_in(value: Any, loc: Loc) -> Iterator[tuple[Loc, Any, bool]]:

@@ -14,13 +14,13 @@ from typing import Any
 import yaml
 
 from dagbook.safe_yaml.reading import Refused
-from dagbook.safe_yaml.rules import ScreeningRules
+from dagbook.safe_yaml.rules import ScreeningRules, shown
 from dagbook.yaml_nodes import in_words, line_and_column
 
 _TAG = "tag:yaml.org,2002:"
 #: More digits than any setting has; reading numbers in other bases costs their square.
 _LONGEST_NUMBER = 100
-_LONGEST_TAG = 60
+_LONGEST_REASON = 200
 
 
 @dataclass
@@ -60,7 +60,7 @@ def parse(text: str, rules: ScreeningRules) -> tuple[list[Value], list[Refused]]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise Refused(line, column, in_words(error)) from None
+        raise Refused(line, column, in_words(error)[:_LONGEST_REASON]) from None
     except yaml.reader.ReaderError as error:
         line, column = line_and_column(text, error.position)
         raise Refused(line, column, "a character that YAML does not allow") from None
@@ -157,13 +157,13 @@ class _Converter:
 
     def _scalar(self, node: Any) -> Any:
         if node.tag in (_TAG + "merge", _TAG + "value"):
-            raise _at(node, f"`{node.value}` needs quotes")
+            raise _at(node, f"`{shown(node.value)}` needs quotes")
         if node.tag in (_TAG + "int", _TAG + "float") and len(node.value) > _LONGEST_NUMBER:
             raise _at(node, f"a number of more than {_LONGEST_NUMBER} digits")
         try:
             return self._loader.construct_object(node)
         except (ValueError, IndexError):
-            raise _at(node, f"`{node.value}` is not a number") from None
+            raise _at(node, f"`{shown(node.value)}` is not a number") from None
 
     def _entries(self, node: Any) -> Iterator[tuple[Value, Value]]:
         own: list[tuple[Value, Value]] = []
@@ -178,7 +178,9 @@ class _Converter:
             name = ("<<",) if key is None else key.value
             line = key_node.start_mark.line + 1
             if name in first_lines:
-                words = f"`{key_node.value}` is written twice, first in line {first_lines[name]}"
+                words = (
+                    f"`{shown(key_node.value)}` is written twice, first in line {first_lines[name]}"
+                )
                 self.duplicates.append(Refused(line, key_node.start_mark.column + 1, words))
             first_lines.setdefault(name, line)
             if key is None:
@@ -202,5 +204,4 @@ def _at(place: Any, text: str) -> Refused:
 
 
 def _short(tag: str) -> str:
-    shown = "!!" + tag.removeprefix(_TAG) if tag.startswith(_TAG) else tag
-    return shown if len(shown) <= _LONGEST_TAG else shown[:_LONGEST_TAG] + "…"
+    return shown("!!" + tag.removeprefix(_TAG) if tag.startswith(_TAG) else tag)

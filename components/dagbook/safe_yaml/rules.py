@@ -8,6 +8,15 @@ from typing import Any
 
 Loc = tuple[Any, ...]
 
+_LONGEST = 60
+
+
+def shown(value: Any) -> str:
+    """Text out of a file for a message: one line, short, and nothing a terminal would obey."""
+    text = " ".join(str(value[: 4 * _LONGEST] if isinstance(value, str) else value).split())
+    text = "".join(character if character.isprintable() else "�" for character in text)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
 
 @dataclass(frozen=True)
 class ScreeningRules:
@@ -53,10 +62,15 @@ class Refusal:
     document: int | None = None
 
     @property
+    def key(self) -> str:
+        """The key it is about, as in ``schedule.cron``; empty when it is about the whole."""
+        loc = self.loc[1:] if self.loc[:1] == ("attributes",) and len(self.loc) > 1 else self.loc
+        return ".".join(map(shown, loc))
+
+    @property
     def reason(self) -> str:
         """The text with the key it is about, without the file."""
-        loc = self.loc[1:] if self.loc[:1] == ("attributes",) and len(self.loc) > 1 else self.loc
-        return f"{'.'.join(map(str, loc))}: {self.text}" if loc else self.text
+        return f"{self.key}: {self.text}" if self.key else self.text
 
     def __str__(self) -> str:
         from dagbook.defs_yaml import shown_path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from dagbook.safe_yaml.braces import first_problem, names_allowed, openings, tex
 from dagbook.safe_yaml.parsing import Value, parse
 from dagbook.safe_yaml.reading import Refused, decoded, read_once
 from dagbook.safe_yaml.registered import Registry
-from dagbook.safe_yaml.rules import Loc, Refusal, ScreeningRules
+from dagbook.safe_yaml.rules import Loc, Refusal, ScreeningRules, shown
 
 #: What may stand at the top of a component, Dagster's own list.
 TOP_LEVEL_KEYS = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
@@ -73,9 +74,9 @@ def screen_text(path: Path, data: bytes, rules: ScreeningRules, registry: Regist
     if not documents:
         empty = Refusal(path, 1, "holds no component: write `type: …`")
         return Screened(path, data, (), (empty,))
-    found = list(_refusals(path, documents, rules, registry))
+    found = list(islice(_refusals(path, documents, rules, registry), _MOST_REFUSALS))
     found.sort(key=lambda refusal: (refusal.line, refusal.column))
-    return Screened(path, data, tuple(documents), tuple(found[:_MOST_REFUSALS]))
+    return Screened(path, data, tuple(documents), tuple(found))
 
 
 def _refusals(
@@ -109,7 +110,7 @@ def _brace_problem(
     attributes = document.value.get("attributes") if isinstance(document.value, dict) else None
     type_name = document.value.get("type") if isinstance(document.value, dict) else None
     allowed = names_allowed(type_name, attributes, loc, rules)
-    found = first_problem(value.value, allowed, rules)
+    found = first_problem(value.value, allowed)
     if found is None:
         return None
     start, text = found
@@ -127,7 +128,11 @@ def _problems(
         return
     for key, _ in document.entries:
         if key.value not in TOP_LEVEL_KEYS:
-            yield (key.value,), key, f"unknown key. {did_you_mean(str(key.value), TOP_LEVEL_KEYS)}"
+            yield (
+                (key.value,),
+                key,
+                f"unknown key. {did_you_mean(shown(key.value), TOP_LEVEL_KEYS)}",
+            )
     yield from _about_type(document, rules, registry)
     entry = document.entry("template_vars_module")
     if entry is not None and entry[1].value not in ({None} | rules.template_vars_modules):
@@ -156,24 +161,24 @@ def _about_type(
 
 def _type_problem(name: Any, rules: ScreeningRules, registry: Registry) -> str | None:
     if not isinstance(name, str) or "." not in name:
-        return f"{_cut(name)!r} is no component type, write it as in `type: {_OURS}`"
+        return f"{_quoted(name)} is no component type, write it as in `type: {_OURS}`"
     parts = name.lstrip(".").split(".")
     if not all(_is_plain(part) for part in parts) or name.startswith(".."):
-        return f"{_cut(name)!r} is no component type, write it as in `type: {_OURS}`"
+        return f"{_quoted(name)} is no component type, write it as in `type: {_OURS}`"
     if rules.types is not None:
         if name in rules.types:
             return None
-        return f"`{_cut(name)}` is not allowed in this project. {did_you_mean(name, rules.types)}"
+        return f"`{shown(name)}` is not allowed in this project. {did_you_mean(shown(name), rules.types)}"
     if name.startswith("."):
         if rules.python_below_defs:
             return None
-        return f"`{_cut(name)}` is Python below `defs`, which this project does not allow"
+        return f"`{shown(name)}` is Python below `defs`, which this project does not allow"
     if registry.knows(name):
         return None
     module = name.rpartition(".")[0]
     known = ", ".join(sorted(registry.modules)) or "none"
     return (
-        f"`{_cut(module)}` is not registered: install the package, or name the module in "
+        f"`{shown(module)}` is not registered: install the package, or name the module in "
         f"`registry_modules` of the project. Registered: {known}"
     )
 
@@ -183,5 +188,5 @@ def _is_plain(part: str) -> bool:
     return plain and not part.startswith("_")
 
 
-def _cut(value: Any) -> Any:
-    return value[:80] + "…" if isinstance(value, str) and len(value) > 80 else value
+def _quoted(value: Any) -> str:
+    return repr(shown(value)) if isinstance(value, str) else shown(value)
