@@ -61,7 +61,10 @@ def build_from_python(project: Project, file: Path) -> dg.Definitions:
     tree = _tree(project, file.parent)
     loc = ComponentPath.from_path(file)
     decl: Any = build_component_decl_from_python_file(tree.decl_load_context.for_component_loc(loc))
-    tree.state_tracker.set_cache_data(loc, component_decl=decl)
+    # Also as the whole of the folder: to tell of an error, Dagster lists what it takes for the
+    # whole, and would read every component file below.
+    for place in (loc, ComponentPath.from_path(file.parent)):
+        tree.state_tracker.set_cache_data(place, component_decl=decl)
     for name, child in decl.decls.items():
         tree.state_tracker.set_cache_data(ComponentPath.from_path(file, name), component_decl=child)
     with _quiet():
