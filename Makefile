@@ -87,6 +87,7 @@ format: install
 ## bench     measure dagbook against papermill, nbclient, dagstermill and a plain script
 bench: install $(DAGSTERMILL_STAMP)
 	$(BIN)/python tests/benchmarks/bench.py --set-up --write docs/benchmarks.md $(BENCH_ARGS)
+	$(BIN)/python tests/benchmarks/definitions.py --write docs/benchmarks-definitions.md
 
 ## faults    provoke every fault as often as the list of faults says (hours)
 faults: install $(DAGSTERMILL_STAMP)

@@ -78,18 +78,19 @@ def _load_by_name(screening: Screening, folder: Path) -> Unit:
     Dagster reads the files again here. What it has read is thrown away if one of them is not what
     it was before; what a template did meanwhile cannot be undone.
     """
+    again = Screening(screening.project, screening.rules, read_again=True)
     paths = [
         path
         for path in sorted(folder.rglob("*"))
         if path.name in COMPONENT_FILE_NAMES and path.exists()
     ]
-    before = [screening.screen(path) for path in paths]
+    before = [again.screen(path) for path in paths]
     refusals = [refusal for screened in before for refusal in screened.refusals]
     if refusals:
         return _refused(folder, refusals)
     unit = _built(screening, folder, lambda: build_by_name(screening.project, folder))
     for screened in before:
-        if unit.defs is not None and screening.screen(screened.path).data != screened.data:
+        if unit.defs is not None and again.screen(screened.path).data != screened.data:
             text = "was changed while it was loaded: reload the project"
             return Unit(folder, None, Fault(screened.path, text))
     return unit

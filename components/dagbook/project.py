@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import tomllib
@@ -186,6 +187,19 @@ def read_dg_table(path: Path) -> Mapping[str, Any] | None:
     Raises:
         DagbookError: it cannot be read.
     """
+    try:
+        found = path.stat()
+        version = (found.st_mtime_ns, found.st_size, found.st_ino)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        version = (0, 0, 0)
+    # Every component asks for its project, mostly the same one.
+    return _read_dg_table(path, version)
+
+
+@functools.lru_cache(maxsize=64)
+def _read_dg_table(path: Path, _version: tuple[int, ...]) -> Mapping[str, Any] | None:
     try:
         text = path.read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):

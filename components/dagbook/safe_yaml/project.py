@@ -18,9 +18,13 @@ PYTHON_REFUSED = "Python below `defs` is not allowed in this project: put it int
 class Screening:
     """What the component files of one project are screened by."""
 
-    def __init__(self, project: Project, rules: ScreeningRules | None = None) -> None:
+    def __init__(
+        self, project: Project, rules: ScreeningRules | None = None, *, read_again: bool = False
+    ) -> None:
         self.project = project
         self.rules = rules or ScreeningRules()
+        self._root = project.root.resolve()
+        self._read_again = read_again
 
     @cached_property
     def registry(self) -> Registry:
@@ -29,7 +33,9 @@ class Screening:
 
     def screen(self, file: Path) -> Screened:
         """Read and screen one component file."""
-        return screen_file(file, self.rules, self.registry, inside=self.project.root)
+        return screen_file(
+            file, self.rules, self.registry, inside=self._root, read_again=self._read_again
+        )
 
     def python_refusals(self, folder: Path) -> list[Refusal]:
         """The Python files below a folder, where the project allows none."""
@@ -69,7 +75,7 @@ def screen_project(
         DagbookError: a file is refused; the text has its place and the reason of the first.
     """
     project = require_project(path_within_project or Path.cwd())
-    screening = Screening(project, rules)
+    screening = Screening(project, rules, read_again=True)
     files = project.component_paths()
     refusals = [refusal for path in files for refusal in screening.screen(path).refusals]
     refusals += screening.python_refusals(project.defs_folder)

@@ -28,7 +28,7 @@ def read_once(path: Path, *, inside: Path | None, max_bytes: int) -> bytes:
 
     Args:
         path: the file.
-        inside: the folder in which it must lie, links followed.
+        inside: the folder in which it must lie, links followed; without links itself.
         max_bytes: the most that is read.
 
     Raises:
@@ -46,7 +46,7 @@ def read_once(path: Path, *, inside: Path | None, max_bytes: int) -> bytes:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise Refused(1, 1, "is not a file")
-        if inside is not None and not _opened(handle, path).is_relative_to(inside.resolve()):
+        if inside is not None and not _opened(handle, path).is_relative_to(inside):
             raise Refused(1, 1, f"is a link that leads out of {inside}: put the file itself there")
         if found.st_size > max_bytes:
             raise _too_large(max_bytes)

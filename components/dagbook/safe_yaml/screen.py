@@ -43,6 +43,7 @@ def screen_file(
     registry: Registry,
     *,
     inside: Path | None = None,
+    read_again: bool = False,
 ) -> Screened:
     """Read a component file and say everything for which it must not be loaded.
 
@@ -50,22 +51,31 @@ def screen_file(
         path: the file.
         rules: what it may hold.
         registry: the modules whose components it may name.
-        inside: the folder in which it must lie, links followed.
+        inside: the folder in which it must lie, links followed; without links itself.
+        read_again: whether Dagster reads the file itself afterwards, instead of being given what
+            was found here.
     """
     try:
         data = read_once(path, inside=inside, max_bytes=rules.max_bytes)
     except Refused as refused:
         return Screened(path, b"", (), (refused.of(path),))
-    return screen_text(path, data, rules, registry)
+    return screen_text(path, data, rules, registry, read_again=read_again)
 
 
-def screen_text(path: Path, data: bytes, rules: ScreeningRules, registry: Registry) -> Screened:
+def screen_text(
+    path: Path,
+    data: bytes,
+    rules: ScreeningRules,
+    registry: Registry,
+    *,
+    read_again: bool = False,
+) -> Screened:
     """Say everything for which the bytes of a component file must not be loaded."""
     if len(data) > rules.max_bytes:
         text = f"is larger than {rules.max_bytes:,} bytes: no component file is"
         return Screened(path, data, (), (Refusal(path, 1, text),))
     try:
-        documents, duplicates = parse(decoded(data), rules)
+        documents, duplicates = parse(decoded(data), rules, read_again=read_again)
     except Refused as refused:
         return Screened(path, data, (), (refused.of(path),))
     if duplicates:
