@@ -15,7 +15,7 @@ from dagbook.location_trees import (
     build_from_values,
     is_folder_component,
 )
-from dagbook.project import COMPONENT_FILE_NAMES, component_path_in
+from dagbook.project import component_path_in
 from dagbook.safe_yaml import Refusal, Screening
 from dagbook.safe_yaml.project import PYTHON_REFUSED, holds_python
 
@@ -38,6 +38,8 @@ def load_units(screening: Screening, folder: Path) -> Iterator[Unit]:
 
 def _load_below(screening: Screening, folder: Path) -> Iterator[Unit]:
     for below in sorted(folder.iterdir()):
+        if below.is_symlink() and folder.resolve().is_relative_to(below.resolve()):
+            continue  # it would be walked forever
         if below.is_dir() and not below.name.startswith(".") and below.name != "__pycache__":
             yield from load_units(screening, below)
 
@@ -79,11 +81,7 @@ def _load_by_name(screening: Screening, folder: Path) -> Unit:
     it was before; what a template did meanwhile cannot be undone.
     """
     again = Screening(screening.project, screening.rules, read_again=True)
-    paths = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.name in COMPONENT_FILE_NAMES and path.exists()
-    ]
+    paths = screening.project.component_paths(folder)
     before = [again.screen(path) for path in paths]
     refusals = [refusal for screened in before for refusal in screened.refusals]
     if refusals:

@@ -62,16 +62,16 @@ class Project:
         """Every file with a component file's name, also those that Dagster never reads."""
         return [
             folder / name
-            for folder in _folders(self.defs_folder)
+            for folder in folders_below(self.defs_folder)
             for name in COMPONENT_FILE_NAMES
             if (folder / name).is_file()
         ]
 
-    def component_paths(self) -> list[Path]:
+    def component_paths(self, below: Path | None = None) -> list[Path]:
         """Everything with a component file's name, also what is no file: a folder, a pipe."""
         return [
             folder / name
-            for folder in _folders(self.defs_folder)
+            for folder in folders_below(below or self.defs_folder)
             for name in COMPONENT_FILE_NAMES
             if (folder / name).exists()
         ]
@@ -252,7 +252,8 @@ def _folder_of(base: Path, module: str) -> Path:
     return base.joinpath(*module.split("."))
 
 
-def _folders(top: Path) -> Iterator[Path]:
+def folders_below(top: Path) -> Iterator[Path]:
+    """A folder and all folders below it, also through links, that Dagster looks into."""
     seen = set()
     for current, names, _ in os.walk(top, followlinks=True):
         real = os.path.realpath(current)

@@ -174,6 +174,22 @@ def test_a_folder_that_changes_what_is_in_it_is_screened_with_all_below(site: Si
     assert not site.marker.exists()
 
 
+def test_links_to_folders_are_followed_and_screened(site: Site) -> None:
+    rules = ScreeningRules(post_processing=True)
+    bad = site.asset("aaa/bad", site.attack)
+    site.file("area", FOLDER.format(module=site.project.module))
+    link = site.project.defs_folder / "area" / "link"
+    link.symlink_to(bad.parent)
+    site.asset("round/one")
+    (site.project.defs_folder / "round" / "loop").symlink_to("..")
+
+    loaded = site.load(rules)
+
+    assert loaded["area"].startswith(f"{SET_ASIDE}{link}/defs.yaml:2: text: ")
+    assert set(loaded) == {"aaa/bad", "area", "round_one"}
+    assert not site.marker.exists()
+
+
 def test_a_file_that_changes_while_dagster_reads_it_is_set_aside(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

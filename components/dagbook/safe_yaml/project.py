@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dagbook.errors import DagbookError
-from dagbook.project import Project, require_project
+from dagbook.project import Project, folders_below, require_project
 from dagbook.safe_yaml.registered import Registry
 from dagbook.safe_yaml.rules import Refusal, ScreeningRules
 from dagbook.safe_yaml.screen import Screened, screen_file
@@ -43,7 +43,8 @@ class Screening:
             return []
         return [
             Refusal(path, 1, PYTHON_REFUSED)
-            for path in sorted(folder.rglob("*.py"))
+            for inner in folders_below(folder)
+            for path in sorted(inner.glob("*.py"))
             if holds_python(path)
         ]
 
