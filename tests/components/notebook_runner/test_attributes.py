@@ -388,14 +388,11 @@ def test_owners_tags_group_and_description_are_the_assets(bench: Workbench) -> N
 
 
 @about("description")
-def test_description_may_hold_a_template_of_dagsters(
-    bench: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TEAM_NAME", "growth")
+def test_description_may_hold_a_plain_name_of_dagsters(bench: Workbench) -> None:
     bench.notebook("n.ipynb", ["1"])
-    bench.component("n", 'notebook: n.ipynb\ndescription: "of {{ env.TEAM_NAME }}"')
+    bench.component("n", 'notebook: n.ipynb\ndescription: "in {{ context.project_root }}"')
 
-    assert bench.spec("n").description == "of growth"
+    assert bench.spec("n").description == f"in {bench.project.root}"
 
 
 @about("deps")
