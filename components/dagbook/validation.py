@@ -135,7 +135,7 @@ def _validate_files(screening: Screening, files: Sequence[Path], report: Report)
             problems = [*_problems(screened, project), *clashes[id(screened.document)]]
             report.findings += problems
             if not problems:
-                report.passed.append(_passed(screened.document, project))
+                report.passed.append(_passed(screened, project))
 
 
 def _documents(path: Path, screening: Screening, report: Report) -> list[_Screened]:
@@ -234,7 +234,8 @@ def _is_ours(screened: _Screened, project: Project) -> bool:
         return False
 
 
-def _passed(document: Document, project: Project) -> Passed:
+def _passed(screened: _Screened, project: Project) -> Passed:
+    document = screened.document
     attributes = document.attributes
     summary, advice = "", []
     if isinstance(attributes.get("notebook"), str):
@@ -242,7 +243,7 @@ def _passed(document: Document, project: Project) -> Passed:
 
         words = said_schedule(attributes) or "not scheduled"
         summary = f"{attributes['notebook']}, {words}"
-        if _is_ours(document, project):
+        if _is_ours(screened, project):
             from dagbook.notebook_runner.leaving_dagstermill import advice_on
 
             advice = advice_on(attributes, project.root)
