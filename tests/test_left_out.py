@@ -22,7 +22,8 @@ def run_pytest(
         "[pytest]\nmarkers = needs(name): something\naddopts = -p no:cacheprovider\n"
     )
     (folder / "test_it.py").write_text(source, encoding="utf-8")
-    environment = {k: v for k, v in os.environ.items() if k not in ("DAGBOOK_REQUIRE", "PATH")}
+    ours = ("DAGBOOK_REQUIRE", "PATH", "PYTEST_ADDOPTS")
+    environment = {k: v for k, v in os.environ.items() if k not in ours}
     environment["PATH"] = str(folder)  # no Rscript here, whatever the machine has
     if require is not None:
         environment["DAGBOOK_REQUIRE"] = require

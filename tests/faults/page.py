@@ -13,7 +13,8 @@ HEAD = """\
 Every row is provoked for real: kernels are killed, disks are full, servers are down. `held` counts
 the trials in which everything the row promises was so, with the best means of the machine
 (cgroups, a PID namespace) and on the floor that an ordinary user has anywhere. Others were given
-the same and judged by the same. `make faults` makes this page; a small sample of each runs with
+the same and judged by the same. `make faults` makes this page, of the trials that were made: a row
+that was not tried is not listed. A small sample of each runs with
 `make test`. What is promised, and what cannot be, is told in [promises.md](promises.md).
 """
 
