@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dagbook.errors import DagbookError, did_you_mean
@@ -12,7 +13,7 @@ HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Size:
-    """What one run may use. Memory in bytes, times in seconds."""
+    """What one run may use. Memory in bytes, times in seconds, money in the platform's currency."""
 
     name: str
     cpus: int
@@ -20,6 +21,11 @@ class Size:
     max_runtime_seconds: float
     gpus: int = 0
     grace_seconds: float = 10.0
+    price_per_hour: float | None = None
+    """None: nobody says what it costs, and no cost is shown anywhere"""
+    description: str = ""
+    teams: frozenset[str] | None = None
+    """The teams that may use it; None: everybody"""
 
     @property
     def label(self) -> str:
@@ -43,15 +49,19 @@ BUILT_IN_SIZES: dict[str, Size] = {
 DEFAULT_SIZE = "small"
 
 
-def find_size(name: str) -> Size:
+def find_size(name: str, sizes: Mapping[str, Size] = BUILT_IN_SIZES) -> Size:
     """Look a size up by name.
+
+    Args:
+        name: the size's name.
+        sizes: the sizes there are; `Platform.sizes` where there is a platform file.
 
     Raises:
         DagbookError: no such size; the text lists the sizes there are, nearest first.
     """
     try:
-        return BUILT_IN_SIZES[name]
+        return sizes[name]
     except KeyError:
         raise DagbookError(
-            f"compute size {name!r} does not exist. {did_you_mean(name, BUILT_IN_SIZES)}"
+            f"compute size {name!r} does not exist. {did_you_mean(name, sizes)}"
         ) from None
