@@ -22,9 +22,18 @@ WAYS = ("refuses", "500", "503", "hangs", "slow")
 SLOW_SECONDS = 1.0
 
 
-@functools.cache
+#: Trials come side by side, and the cache alone lets two of them start a server each.
+_ONE_SERVER = Lock()
+
+
 def mlflow_server() -> str:
     """The address of a server over SQLite; one for this process, for it starts slowly."""
+    with _ONE_SERVER:
+        return _start_server()
+
+
+@functools.cache
+def _start_server() -> str:
     folder = Path(tempfile.mkdtemp(prefix="mlflow-server-"))
     port = free_port()
     url = f"http://127.0.0.1:{port}"
