@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("dagbook.cli.up", "start the scheduler and the web page of this project"),
     "down": ("dagbook.cli.down", "stop what `dagbook up` started"),
     "runs": ("dagbook.cli.runs", "list the runs of this project, open one"),
+    "platform": ("dagbook.cli.platform", "show what the platform file allows"),
 }
 
 INTERRUPTED = 130

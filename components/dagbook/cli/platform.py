@@ -1,0 +1,51 @@
+"""Show what the platform file says: rules, sizes, budgets, decisions and costs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from dagbook.errors import DagbookError, did_you_mean
+
+#: Word -> (module, one line of help). Only the chosen module is imported.
+WORDS: dict[str, tuple[str, str]] = {
+    "show": ("dagbook.cli.platform_show", "everything in force, and where each value comes from"),
+    "schema": ("dagbook.cli.platform_schema", "the JSON schema of the file, for editors"),
+}
+
+EXAMPLES = """\
+  dagbook platform show
+  dagbook platform show --json | jq .values.compute_sizes
+  dagbook platform schema > platform.schema.json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `dagbook platform` takes: a word, and whatever that word takes."""
+    parser.usage = f"dagbook platform {'|'.join(WORDS)} …"
+    parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Hand over to the module of the word that was given."""
+    from dagbook.cli import build_parser
+
+    words: list[str] = args.words
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    word = words[0]
+    if word not in WORDS:
+        raise DagbookError(f"`platform {word}` is not a command. {did_you_mean(word, WORDS)}")
+    module = importlib.import_module(WORDS[word][0])
+    return int(module.run(build_parser(f"platform {word}", module).parse_args(words[1:])))
+
+
+def _overview() -> str:
+    width = max(map(len, WORDS))
+    lines = [f"  {word:<{width}}  {text}" for word, (_, text) in WORDS.items()]
+    return (
+        f"usage: dagbook platform {'|'.join(WORDS)} …\n\n{__doc__}\n\n"
+        + "\n".join(lines)
+        + f"\n\nexamples:\n{EXAMPLES}\n`dagbook platform WORD --help` shows the options of each."
+    )
