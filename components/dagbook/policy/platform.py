@@ -43,12 +43,12 @@ class Rules:
     """What components have to hold to. The defaults forbid nothing."""
 
     required_metadata: tuple[Wanted, ...] = ()
-    key_pattern: str | None = None
-    """For the whole asset key, its parts separated by slashes"""
+    key_patterns: tuple[str, ...] = ()
+    """The whole asset key, its parts separated by slashes, has to fit each of them"""
     minimum_schedule_interval_seconds: float = 0.0
     kernels: frozenset[str] | None = None
-    folders: tuple[str, ...] | None = None
-    """Patterns of the places in the project that a scheduled notebook may lie in"""
+    folders: tuple[tuple[str, ...], ...] = ()
+    """Groups of patterns of paths: a component's notebook has to fit one of each group"""
     component_types: frozenset[str] | None = None
     required_checks: tuple[str, ...] = ()
     """Checks every notebook has to have, by name"""
@@ -122,8 +122,9 @@ class Tracking:
     """Where runs are recorded."""
 
     tracking_uri: str | None = None
-    allowed_uris: tuple[str, ...] | None = None
-    """Patterns of the addresses that a notebook's `experiment.tracking_uri` may name"""
+    allowed_uris: tuple[tuple[str, ...], ...] = ()
+    """Groups of patterns of addresses: a notebook's `experiment.tracking_uri` has to fit one of
+    each group"""
     experiment_prefix: str = ""
 
 
@@ -151,6 +152,24 @@ class Platform:
     """By dotted key of a component attribute that is a number"""
     places: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """The line in `file` of each dotted key that it gives; what is not here is a default"""
+    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """``name:line`` of each dotted key that another file gives, such as a company package's"""
+
+    def origin_of(self, key: str) -> str | None:
+        """Where a dotted key is given: ``dagbook-platform.yaml:12``; None when it is a default."""
+        if self.file is not None and key in self.places:
+            return f"{self.file.name}:{self.places[key]}"
+        return self.origins.get(key)
+
+    def team_of(self, notebook: str) -> Team | None:
+        """The team a notebook belongs to: that of the first pattern its path fits.
+
+        Args:
+            notebook: relative to the project, with forward slashes, as the file system has it.
+        """
+        from dagbook.policy.path_patterns import fits
+
+        return next((team for team in self.teams if fits(team.folder, notebook)), None)
 
     @property
     def has_prices(self) -> bool:
