@@ -146,9 +146,7 @@ class Bounds:
 
 
 def _is_bound(name: str, item: Value) -> bool:
-    return name in NUMBERS or any(
-        key.value in ("minimum", "maximum") for key, _ in item.entries
-    )
+    return name in NUMBERS or any(key.value in ("minimum", "maximum") for key, _ in item.entries)
 
 
 def _unknown(name: str, known: Any) -> str:

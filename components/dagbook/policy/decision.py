@@ -5,76 +5,125 @@ The form's schema, `dagbook validate` and the runner at launch all ask here and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
-from dagbook.policy.platform import Team
-from dagbook.policy.sizes import Size
+from dagbook.policy.approvals import approval_warnings, approved_budget
+from dagbook.policy.judges import JUDGES
+from dagbook.policy.objections import Case
+from dagbook.policy.platform import Platform
+from dagbook.policy.request import Decision, Loc, Objection, Request
+from dagbook.policy.size_judges import judge_team_of_size, size_asked_for
+from dagbook.policy.sizes import HOUR, Size
 
-Loc = tuple[str | int, ...]
+__all__ = [
+    "Choice",
+    "Decision",
+    "Loc",
+    "Objection",
+    "Request",
+    "Rule",
+    "decide",
+    "options",
+]
+
+#: What a company's component may add: one more reason why something is not allowed.
+Rule = Callable[[Request, Platform], Iterable[Objection]]
 
 
-@dataclass(frozen=True)
-class Request:
-    """What somebody asks for. Facts that nobody knows yet are None and are not judged.
+def decide(request: Request, platform: Platform, more_rules: Sequence[Rule] = ()) -> Decision:
+    """Judge a request by everything a platform says.
 
-    `attributes` are those of the component after its defaults, as plain values: what stands
-    below ``attributes:`` in the YAML, with everything a launch changed merged in.
+    Args:
+        request: what somebody asks for; facts that are None are not judged.
+        platform: the policy in force.
+        more_rules: a company's own, in Python. They are asked last and can only object.
     """
-
-    notebook: str
-    """Relative to the project, with forward slashes, and as the file system resolves it"""
-    asset: str | None = None
-    """The asset's key, its parts separated by slashes; None for `dagbook run` of a loose notebook"""
-    component_type: str | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    kernel: str | None = None
-    """The kernel it will run on"""
-    checks: Sequence[str] | None = None
-    """The names of the notebook's checks"""
-    shortest_interval_seconds: float | None = None
-    """The shortest time between two ticks of its schedule; None without a schedule"""
-    scheduled: bool = False
-    """At a launch: whether a schedule launches it, and nobody watches"""
-    tried: bool | None = None
-    """Whether the notebook, as it is now, has run well before"""
-    moment: datetime = field(default_factory=lambda: datetime.now(UTC))
+    case = Case(request, platform, platform.team_of(request.notebook))
+    objections = [objection for judge in JUDGES for objection in judge(case)]
+    for rule in more_rules:
+        objections += _objections_of(rule, request, platform)
+    size = platform.sizes.get(size_asked_for(case))
+    return Decision(
+        policy_version=platform.version,
+        team=case.team,
+        size=None if size is None else _within_bounds(size, platform),
+        run_budget=approved_budget(case),
+        objections=tuple(objections),
+        warnings=tuple(approval_warnings(case)),
+    )
 
 
-@dataclass(frozen=True)
-class Objection:
-    """Why something is not allowed, in a way that a form, a terminal and a log can show."""
+def _objections_of(rule: Rule, request: Request, platform: Platform) -> Iterator[Objection]:
+    for objection in rule(request, platform) or ():
+        if not isinstance(objection, Objection):
+            name = getattr(rule, "__qualname__", repr(rule))
+            raise TypeError(f"{name} gave {objection!r}: a rule gives objections and nothing else")
+        yield objection
 
-    rule: str
-    """The dotted key in the platform file that says so: ``compute_sizes.gpu_large.teams``"""
-    loc: Loc
-    """Leads from ``attributes`` to the value it is about"""
-    value: Any
-    allowed: str
-    """What would be allowed, in words; empty when nothing would"""
-    ask: str | None
-    """Whom to ask for an exception"""
-    text: str
-    """One whole line: what, why, what is allowed, whom to ask"""
+
+def _within_bounds(size: Size, platform: Platform) -> Size:
+    # A notebook that says nothing gets no more than one that asks.
+    bound = platform.bounds.get("limits.max_runtime_hours")
+    if bound is None or bound.maximum is None:
+        return size
+    seconds = min(size.max_runtime_seconds, bound.maximum * HOUR)
+    return (
+        size if seconds == size.max_runtime_seconds else replace(size, max_runtime_seconds=seconds)
+    )
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What may happen, and within what. `size` is bound even when something is refused."""
+class Choice:
+    """A size as a form offers it: one that is not allowed is shown, disabled, with the reason."""
 
-    policy_version: str
-    team: Team | None
-    size: Size | None
-    """None when the name is none of the platform's"""
-    run_budget: float | None
-    """Where a run ends like one that is out of time; money in the platform's currency"""
-    objections: tuple[Objection, ...] = ()
-    warnings: tuple[str, ...] = ()
-    """What is allowed and still worth saying, such as an approval that ends soon"""
+    name: str
+    label: str
+    description: str
+    price_per_hour: float | None
+    """Money in the platform's currency; None: nobody says what it costs"""
+    is_default: bool
+    allowed: bool
+    reason: str
+    """Why it is not allowed, in one line; empty when it is"""
 
-    @property
-    def allowed(self) -> bool:
-        """Whether nothing stands against it."""
-        return not self.objections
+
+def options(
+    platform: Platform,
+    notebook: str,
+    *,
+    asset: str | None = None,
+    moment: datetime | None = None,
+) -> list[Choice]:
+    """The sizes a notebook may choose from, and those it may not, in the platform's order.
+
+    Args:
+        platform: the policy in force.
+        notebook: relative to the project, with forward slashes.
+        asset: the asset's key, where there is one, for what was approved of it.
+        moment: when it would run; now by default.
+    """
+    team = platform.team_of(notebook)
+    choices = []
+    for size in platform.sizes.values():
+        request = Request(
+            notebook,
+            asset=asset,
+            attributes={"compute_size": size.name},
+            moment=moment or datetime.now(UTC),
+        )
+        reason = next(iter(judge_team_of_size(Case(request, platform, team))), None)
+        bounded = _within_bounds(size, platform)
+        choices.append(
+            Choice(
+                name=size.name,
+                label=bounded.label,
+                description=size.description,
+                price_per_hour=size.price_per_hour,
+                is_default=size.name == platform.default_size,
+                allowed=reason is None,
+                reason="" if reason is None else reason.text,
+            )
+        )
+    return choices

@@ -64,26 +64,27 @@ path_pattern = Checked(path_pattern_problem, examples=("models/**",))
 address = Checked(_address_problem, examples=("https://mlflow.example.com",))
 
 
+_WANTED = Fields(
+    {
+        "pattern": Key(regex, "A regular expression for the whole text (of each item)."),
+        "help": Key(Text(), "What to write, or where to read about it."),
+    }
+)
+
+
 @dataclass(frozen=True)
 class _Wanted:
     """What a key of metadata has to hold: nothing more than something, or a pattern."""
-
-    fields: Fields = Fields(
-        {
-            "pattern": Key(regex, "A regular expression for the whole text (of each item)."),
-            "help": Key(Text(), "What to write, or where to read about it."),
-        }
-    )
 
     def read(self, value: Value, loc: Loc, reading: Reading) -> Any:
         if value.value is None:
             return {}
         if isinstance(value.value, dict):
-            return self.fields.read(value, loc, reading)
+            return _WANTED.read(value, loc, reading)
         return {"pattern": regex.read(value, loc, reading)}
 
     def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"type": "null"}, regex.schema(), self.fields.schema()]}
+        return {"anyOf": [{"type": "null"}, regex.schema(), _WANTED.schema()]}
 
 
 SIZE = Fields(
@@ -117,9 +118,7 @@ SIZE = Fields(
 
 TEAM = Fields(
     {
-        "folder": Key(
-            path_pattern, "A pattern of notebooks' paths in the project.", required=True
-        ),
+        "folder": Key(path_pattern, "A pattern of notebooks' paths in the project.", required=True),
         "team": Key(name, "The team whose notebooks these are.", required=True),
         "contact": Key(Text(), "Whom its members ask: an address, a channel, a page."),
     }
@@ -198,8 +197,8 @@ BUDGETS = Fields(
     {
         "per_run": Key(BUDGET, "What one run may cost."),
         "per_team": Key(
-            Table(BUDGET, rf"\*|{_WORD}", "write a team's name, or \"*\" for all the others"),
-            "What a team may spend in a calendar month (UTC); `\"*\"` is for those not named, "
+            Table(BUDGET, rf"\*|{_WORD}", 'write a team\'s name, or "*" for all the others'),
+            'What a team may spend in a calendar month (UTC); `"*"` is for those not named, '
             "and for notebooks of no team.",
         ),
     }
@@ -209,9 +208,7 @@ APPROVAL = Fields(
     {
         "asset": Key(asset, "The asset's key, its parts separated by slashes.", required=True),
         "size": Key(name, "A size it may use although its team may not."),
-        "budget": Key(
-            money, "What one run of it may cost, in place of `budgets.per_run.stop_at`."
-        ),
+        "budget": Key(money, "What one run of it may cost, in place of `budgets.per_run.stop_at`."),
         "until": Key(Day(), "The last day (UTC) on which this holds.", required=True),
         "by": Key(Text(), "Who answers for it.", required=True),
         "reason": Key(Text(), "Why, for those who read the file later."),
@@ -230,9 +227,7 @@ OUTPUT_LIMITS = Fields(
 
 TRACKING = Fields(
     {
-        "tracking_uri": Key(
-            address, "The MLflow server of notebooks that name none."
-        ),
+        "tracking_uri": Key(address, "The MLflow server of notebooks that name none."),
         "allowed_uris": Key(
             ListOf(address),
             "The servers a notebook's `experiment.tracking_uri` may name: each with all that lies "

@@ -181,9 +181,7 @@ class Amount:
         """Take a text with a unit; a bare number says nothing."""
         given = value.value
         if isinstance(given, int | float) and not isinstance(given, bool):
-            return reading.wrong(
-                value, loc, f"{given} has no unit: write it like {self.example}"
-            )
+            return reading.wrong(value, loc, f"{given} has no unit: write it like {self.example}")
         if not isinstance(given, str):
             return reading.wrong(value, loc, f"{self.example} is wanted, not {named(value)}")
         try:

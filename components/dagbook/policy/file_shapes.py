@@ -71,9 +71,7 @@ class Fields:
         for name, item in entries:
             key, inner = self.keys.get(name.value), (*loc, name.value)
             if key is None:
-                reading.wrong(
-                    name, inner, f"unknown key. {did_you_mean(name.value, self.keys)}"
-                )
+                reading.wrong(name, inner, f"unknown key. {did_you_mean(name.value, self.keys)}")
             elif reading.in_package and key.project_only is not None:
                 reading.wrong(name, inner, f"has no effect here: {key.project_only}")
             else:

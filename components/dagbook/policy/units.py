@@ -27,9 +27,7 @@ _SIZE = re.compile(rf"({_NUMBER})\s*([A-Za-z]+)")
 _SPAN = re.compile(rf"({_NUMBER})\s*([a-z]+)")
 #: What a text matches that is an amount, as JSON schema has it.
 BYTES_PATTERN = r"^\s*[0-9]+(\.[0-9]+)?\s*([KkMmGgTt][Ii]?)?[Bb]\s*$"
-SECONDS_PATTERN = (
-    r"^\s*([0-9]+(\.[0-9]+)?\s*(s|sec|seconds?|min|minutes?|h|hours?|d|days?)\s*)+$"
-)
+SECONDS_PATTERN = r"^\s*([0-9]+(\.[0-9]+)?\s*(s|sec|seconds?|min|minutes?|h|hours?|d|days?)\s*)+$"
 
 
 def bytes_from(text: str) -> int:
