@@ -9,6 +9,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from dagbook.defs_yaml import shown_path
 from dagbook.errors import DagbookError
 from dagbook.policy.file_keys import PLATFORM
 from dagbook.policy.file_kinds import WRONG, Problem, Reading
@@ -120,11 +121,12 @@ def _sound(platform: Platform | None, problems: list[PlatformProblem]) -> Platfo
 
 
 def _read(path: Path) -> tuple[Platform | None, list[PlatformProblem]]:
+    label = shown_path(path)
     try:
         data = _bytes_of(path)
     except Refused as refused:
-        return None, [PlatformProblem(path.name, refused.line, refused.column, "", refused.text)]
-    return _interpret(data, path, path.name, in_package=False)
+        return None, [PlatformProblem(label, refused.line, refused.column, "", refused.text)]
+    return _interpret(data, path, label, in_package=False)
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +30,9 @@ class Registry:
     @classmethod
     def of(cls, project: Project | None) -> Registry:
         """The registry of this Python environment, with what the project itself registers."""
+        # Slow, and nobody who only parses YAML needs it.
+        import importlib.metadata
+
         # All at once: each question for a group reads what every package says.
         points = importlib.metadata.entry_points()
         found = {entry.value for group in _GROUPS for entry in points.select(group=group)}
