@@ -77,14 +77,14 @@ class _Wanted:
     """What a key of metadata has to hold: nothing more than something, or a pattern."""
 
     def read(self, value: Value, loc: Loc, reading: Reading) -> Any:
-        if value.value is None:
+        if value.value is None or value.value is True:
             return {}
         if isinstance(value.value, dict):
             return _WANTED.read(value, loc, reading)
         return {"pattern": regex.read(value, loc, reading)}
 
     def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"type": "null"}, regex.schema(), _WANTED.schema()]}
+        return {"anyOf": [{"enum": [None, True]}, regex.schema(), _WANTED.schema()]}
 
 
 SIZE = Fields(
@@ -132,7 +132,7 @@ RULES = Fields(
                 r"owners|description|group|tags\.[A-Za-z0-9_.-]{1,63}",
                 "write owners, description, group or tags.NAME",
             ),
-            "What every component has to say of itself: nothing behind the key for anything at "
+            "What every component has to say of itself: `true` for anything at "
             "all, or a regular expression for the whole text (of each owner), or both `pattern` "
             "and `help`.",
         ),

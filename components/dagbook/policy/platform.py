@@ -109,6 +109,11 @@ class Bound:
     maximum: float | None = None
 
 
+#: What the runner keeps of outputs where nobody says otherwise, in bytes.
+DEFAULT_PER_CELL = 1_000_000
+DEFAULT_PER_NOTEBOOK = 50_000_000
+
+
 @dataclass(frozen=True)
 class OutputRule:
     """How much output is kept, in bytes of text as stored; None: the runner's default."""
