@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from dagbook.policy.approvals import approval_warnings, approved_budget
 from dagbook.policy.judges import JUDGES
 from dagbook.policy.objections import Case
-from dagbook.policy.platform import Platform
+from dagbook.policy.platform import Budget, Platform
 from dagbook.policy.request import Decision, Loc, Objection, Request
 from dagbook.policy.size_judges import judge_team_of_size, size_asked_for
 from dagbook.policy.sizes import HOUR, Size
@@ -51,8 +51,16 @@ def decide(request: Request, platform: Platform, more_rules: Sequence[Rule] = ()
         size=None if size is None else _within_bounds(size, platform),
         run_budget=approved_budget(case),
         objections=tuple(objections),
-        warnings=tuple(approval_warnings(case)),
+        warnings=(*approval_warnings(case), *_budget_warnings(platform)),
     )
+
+
+def _budget_warnings(platform: Platform) -> Iterator[str]:
+    budgets = platform.budgets
+    if (budgets.per_team or budgets.per_run != Budget()) and not platform.has_prices:
+        origin = platform.origin_of("budgets")
+        at = f" ({origin})" if origin is not None else ""
+        yield f"budgets count nothing: no compute size has a `price_per_hour`{at}"
 
 
 def _objections_of(rule: Rule, request: Request, platform: Platform) -> Iterator[Objection]:

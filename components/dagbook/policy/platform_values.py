@@ -46,11 +46,11 @@ def _contradictions(tree: Mapping[str, Any], reading: Reading) -> Iterator[tuple
     yield from _about_sizes(sizes)
     yield from _about_teams(tree, sizes, reading)
     yield from _about_budgets(tree, sizes, reading)
-    known = sizes or BUILT_IN_SIZES
     for number, approval in enumerate(tree.get("approvals", ())):
         wanted = (approval or _NONE).get("size")
-        if wanted is not None and wanted not in known:
-            words = f"{wanted!r} is no size. {did_you_mean(wanted, known)}"
+        # Without sizes of its own the file may mean those of a package.
+        if sizes and wanted is not None and wanted not in sizes:
+            words = f"{wanted!r} is no size. {did_you_mean(wanted, sizes)}"
             yield ("approvals", number, "size"), words
     outputs = tree.get("output_limits", _NONE)
     per_cell, per_notebook = outputs.get("per_cell"), outputs.get("per_notebook")
@@ -116,7 +116,8 @@ def _about_budgets(
         warn, stop = budget.get("warn_at"), budget.get("stop_at")
         if warn is not None and stop is not None and warn > stop:
             yield (*loc, "warn_at"), f"{warn:g} is more than `stop_at`: it would never be said"
-    if reading.in_package and not sizes:
+    if not sizes:
+        # They may come with their prices from a package.
         return
     priced = any("price_per_hour" in size for size in sizes.values())
     # A price that cannot be read is a fault of its own.

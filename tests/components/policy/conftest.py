@@ -1,0 +1,44 @@
+"""What tests of the policy share."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dagbook.policy.platform import Platform
+from dagbook.policy.platform_file import find_platform, platform_problems
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder, from which commands are run."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def platform(root: Path) -> Callable[[str], Platform]:
+    """Write a platform file and read it."""
+
+    def read(text: str) -> Platform:
+        (root / "dagbook-platform.yaml").write_text(textwrap.dedent(text), "utf-8")
+        return find_platform(root)
+
+    return read
+
+
+@pytest.fixture
+def problems(root: Path) -> Callable[[str], list[str]]:
+    """Write a platform file and say what is wrong in it."""
+
+    def read(text: str) -> list[str]:
+        path = root / "dagbook-platform.yaml"
+        path.write_text(textwrap.dedent(text), "utf-8")
+        return [str(problem) for problem in platform_problems(path)]
+
+    return read
