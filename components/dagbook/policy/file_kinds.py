@@ -46,7 +46,7 @@ class Reading:
 
     def wrong(self, at: Value, loc: Loc, text: str) -> Any:
         """Note what is wrong with a value and go on without it."""
-        self.problems.append(Problem(at.line, at.column, dotted(loc), text))
+        self._note(at.line, at.column, loc, text)
         return WRONG
 
     def wrong_at(self, loc: Loc, text: str) -> None:
@@ -54,7 +54,13 @@ class Reading:
         while loc not in self.places and loc:
             loc = loc[:-1]
         line, column = self.places.get(loc, (1, 1))
-        self.problems.append(Problem(line, column, dotted(loc), text))
+        self._note(line, column, loc, text)
+
+    def _note(self, line: int, column: int, loc: Loc, text: str) -> None:
+        # Nothing out of the file that a terminal would obey.
+        text = "".join(c if c.isprintable() else "�" for c in text)
+        key = dotted(tuple(shown(part) if isinstance(part, str) else part for part in loc))
+        self.problems.append(Problem(line, column, key, text))
 
 
 def dotted(loc: Loc) -> str:

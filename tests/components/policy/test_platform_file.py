@@ -194,7 +194,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(
-    "path", leaves_of(yaml.safe_load(EXAMPLE)), ids=lambda p: ".".join(map(str, p))
+    "path", list(leaves_of(yaml.safe_load(EXAMPLE))), ids=lambda p: ".".join(map(str, p))
 )
 def test_another_value_anywhere_is_another_version_and_another_policy(
     platform: Read, path: tuple[Any, ...]
