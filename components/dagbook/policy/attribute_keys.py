@@ -66,11 +66,13 @@ class _Anything:
     """What an attribute of somebody else's may be."""
 
     def read(self, value: Value, loc: Loc, reading: Reading) -> Any:
+        """Take any value but none at all."""
         if value.value is None or isinstance(value.value, dict):
             return reading.wrong(value, loc, f"a value is wanted, not {named(value)}")
         return value.value
 
     def schema(self) -> dict[str, Any]:
+        """Anything."""
         return {}
 
 
@@ -97,7 +99,10 @@ class Defaults:
 
     def schema(self) -> dict[str, Any]:
         """Every attribute with dots, and nested."""
-        return _schema({name: kind.schema() for name, kind in ATTRIBUTES.items()})
+        schema = _schema({name: kind.schema() for name, kind in ATTRIBUTES.items()})
+        nested = schema["properties"]["retries"]
+        schema["properties"]["retries"] = {"anyOf": [ATTRIBUTES["retries.max"].schema(), nested]}
+        return schema
 
 
 _BOUND = Fields(

@@ -65,4 +65,6 @@ class Case:
         origin = self.platform.origin_of(rule)
         if origin is not None:
             text += f" ({origin})"
-        return Objection(rule, loc, value, allowed, self.contact, " ".join(text.split()))
+        # One line, and nothing in it that a terminal would obey.
+        line = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+        return Objection(rule, loc, value, allowed, self.contact, line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,12 @@ import pytest
 from dagbook.policy.platform import Platform
 from dagbook.policy.platform_file import find_platform, platform_problems
 
-Write = Callable[[str], Path]
+
+@pytest.fixture
+def example() -> str:
+    """The example on the page of the platform file."""
+    page = (Path(__file__).parents[3] / "docs" / "platform.md").read_text("utf-8")
+    return re.findall(r"^```yaml\n(.*?)^```", page, re.M | re.S)[0]
 
 
 @pytest.fixture

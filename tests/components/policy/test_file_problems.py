@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import jsonschema
 import pytest
+
+from dagbook.policy.file_keys import platform_schema
+from dagbook.safe_yaml.parsing import parse
+from dagbook.safe_yaml.rules import ScreeningRules
 
 Problems = Callable[[str], list[str]]
 
@@ -386,3 +391,24 @@ def test_a_message_shows_nothing_that_a_terminal_would_obey(problems: Problems) 
         "as EUR"
     ]
     assert problems('"\\e[2J": 1\n')[0].startswith("dagbook-platform.yaml:1:�[2J: unknown key.")
+
+
+#: What no JSON schema says: how values belong together, and what a text means.
+BEYOND_A_SCHEMA = (
+    "is the default already", "is no team", "stands here twice", "never comes here",
+    "is no regular expression", "begins at the root", "is no pattern of paths",
+    "stands alone between slashes", "would never be said", "needs a `price_per_hour`",
+    "is no size", "is more than `per_notebook`", "holds blanks", "is given twice",
+    "leaves nothing", "lies outside", "is written twice", "2026-02-30",
+    "at least 64 MiB", "at most 1024 TiB", "at least 1 s", "at most 366 d", "at least 1 min",
+    "at least 16 KiB", "is no attribute of this kind", "has no default here", "is no number",
+    "not inf", "not nan",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "problem"), WRONG, ids=[problem for _, problem in WRONG])
+def test_an_editor_is_told_of_what_a_schema_can_say(text: str, problem: str) -> None:
+    documents, _ = parse(text, ScreeningRules(), read_again=False)
+    validator = jsonschema.Draft202012Validator(platform_schema())
+    told = not validator.is_valid(documents[0].value)
+    assert told is not any(words in problem for words in BEYOND_A_SCHEMA)
