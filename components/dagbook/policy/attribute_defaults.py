@@ -16,8 +16,8 @@ _ONLY_IF_GIVEN = frozenset({"schedule"})
 def with_defaults(attributes: Mapping[str, Any], platform: Platform) -> dict[str, Any]:
     """Attributes as they are with the platform's defaults: what is given stays as it is.
 
-    A default inside `schedule` (its time zone) makes no schedule where there is none, and one
-    inside `retries` none where the author wrote a plain number for it.
+    A default inside `schedule` (its time zone) makes no schedule where there is none; where the
+    author wrote one value for a whole (``retries: 2``) the defaults for the rest stand beside it.
 
     Args:
         attributes: what stands below ``attributes:`` in the YAML; not changed.
@@ -27,7 +27,8 @@ def with_defaults(attributes: Mapping[str, Any], platform: Platform) -> dict[str
     if "compute_size" not in filled:
         filled["compute_size"] = platform.default_size
     for name, value in platform.defaults.items():
-        _fill(filled, name.split("."), value)
+        # A list of the platform's is nobody's to change.
+        _fill(filled, name.split("."), list(value) if isinstance(value, list) else value)
     return filled
 
 
