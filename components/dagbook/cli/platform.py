@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 
 from dagbook.errors import DagbookError, did_you_mean
 
@@ -22,7 +23,12 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `dagbook platform` takes: a word, and whatever that word takes."""
+    width = max(map(len, WORDS))
+    lines = [f"  {word:<{width}}  {text}" for word, (_, text) in WORDS.items()]
     parser.usage = f"dagbook platform {'|'.join(WORDS)} …"
+    parser.description = "\n".join(
+        [str(__doc__), *lines, "", "`dagbook platform WORD --help` shows the options of each."]
+    )
     parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
 
@@ -31,21 +37,11 @@ def run(args: argparse.Namespace) -> int:
     from dagbook.cli import build_parser
 
     words: list[str] = args.words
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview())
+    if not words or words[0] == "help":
+        build_parser("platform", sys.modules[__name__]).print_help()
         return 0
     word = words[0]
     if word not in WORDS:
         raise DagbookError(f"`platform {word}` is not a command. {did_you_mean(word, WORDS)}")
     module = importlib.import_module(WORDS[word][0])
     return int(module.run(build_parser(f"platform {word}", module).parse_args(words[1:])))
-
-
-def _overview() -> str:
-    width = max(map(len, WORDS))
-    lines = [f"  {word:<{width}}  {text}" for word, (_, text) in WORDS.items()]
-    return (
-        f"usage: dagbook platform {'|'.join(WORDS)} …\n\n{__doc__}\n\n"
-        + "\n".join(lines)
-        + f"\n\nexamples:\n{EXAMPLES}\n`dagbook platform WORD --help` shows the options of each."
-    )

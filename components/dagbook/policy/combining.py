@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from dagbook.errors import DagbookError
+from dagbook.policy.listing import rows_of
 from dagbook.policy.platform import (
     BUILT_IN_PLATFORM,
     Bound,
@@ -38,7 +39,7 @@ def combine(project: Platform, package: Platform) -> Platform:
     if package is BUILT_IN_PLATFORM:
         return project
     sizes, default_size = _sizes(project, package)
-    return Platform(
+    both = Platform(
         version=_version(project, package),
         file=project.file,
         contact=project.contact or package.contact,
@@ -57,8 +58,8 @@ def combine(project: Platform, package: Platform) -> Platform:
         defaults=MappingProxyType({**package.defaults, **project.defaults}),
         bounds=MappingProxyType(dict(_bounds(project, package))),
         places=project.places,
-        origins=MappingProxyType(_origins(project, package)),
     )
+    return _with_origins(both, project, package)
 
 
 def _either(stricter: Callable[[_T, _T], _T], a: _T | None, b: _T | None) -> _T | None:
@@ -74,11 +75,38 @@ def _version(project: Platform, package: Platform) -> str:
     return hashlib.sha256(both.encode()).hexdigest()[:12]
 
 
-def _origins(project: Platform, package: Platform) -> dict[str, str]:
-    given = {key: package.origin_of(key) for key in (*package.origins, *package.places)}
-    return {key: origin for key, origin in given.items() if origin is not None} | dict(
-        project.origins
-    )
+def _with_origins(both: Platform, project: Platform, package: Platform) -> Platform:
+    """The same platform, knowing for each key which of the two files has its way."""
+    ours = {key: project.origin_of(key) for key in (*project.places, *project.origins)}
+    theirs = {
+        _renumbered(key, len(project.teams)): package.origin_of(key)
+        for key in (*package.places, *package.origins)
+    }
+    in_both = ours.keys() & theirs.keys()
+    values, of_project = _values(both), _values(project)
+    of_package = _values(package)
+    origins: dict[str, str] = {}
+    for key, origin in {**theirs, **ours}.items():
+        if key not in in_both or values.get(key) == of_project.get(key):
+            origins[key] = str(origin)
+        elif values.get(key) == of_package.get(key):
+            origins[key] = str(theirs[key])
+        else:
+            origins[key] = f"{ours[key]} and {theirs[key]}"
+    return replace(both, origins=MappingProxyType(origins))
+
+
+def _renumbered(key: str, teams: int) -> str:
+    # The package's teams stand behind the project's.
+    first, _, rest = key.partition(".")
+    number, _, rest = rest.partition(".")
+    if first != "teams" or not number:
+        return key
+    return ".".join(part for part in (first, str(int(number) + teams), rest) if part)
+
+
+def _values(platform: Platform) -> dict[str, object]:
+    return {row.key: row.value for row in rows_of(platform)}
 
 
 def _gives(platform: Platform, key: str) -> bool:

@@ -158,13 +158,15 @@ class Platform:
     places: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """The line in `file` of each dotted key that it gives; what is not here is a default"""
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """``name:line`` of each dotted key that another file gives, such as a company package's"""
+    """``name:line`` of each dotted key, where more than one file says something"""
 
     def origin_of(self, key: str) -> str | None:
         """Where a dotted key is given: ``dagbook-platform.yaml:12``; None when it is a default."""
+        if key in self.origins:
+            return self.origins[key]
         if self.file is not None and key in self.places:
             return f"{self.file.name}:{self.places[key]}"
-        return self.origins.get(key)
+        return None
 
     def team_of(self, notebook: str) -> Team | None:
         """The team a notebook belongs to: that of the first pattern its path fits.

@@ -168,8 +168,29 @@ def test_of_two_rules_the_stricter_holds(platform: Read) -> None:
     assert both.defaults == {"retries.max": 2, "timeout": 60, "kernel": "ir"}
     assert both.tracking.tracking_uri == "https://ours"
     assert both.tracking.experiment_prefix == "ours/"
-    assert both.origin_of("rules.maximum_retries") == "dagbook-platform.yaml:10"
-    assert both.origin_of("output_limits.per_notebook") == "company:dagbook-platform.yaml:13"
+
+
+def test_each_value_comes_from_the_file_that_has_its_way(platform: Read) -> None:
+    both = combine(platform(OURS), package(THEIRS))
+    ours, theirs = "dagbook-platform.yaml", "company:dagbook-platform.yaml"
+    assert {key: both.origin_of(key) for key in (
+        "contact", "rules.maximum_retries", "output_limits.per_notebook", "budgets.per_run.warn_at",
+        "budgets.per_run.stop_at", "rules.kernels", "bounds.timeout.minimum",
+        "bounds.timeout.maximum", "teams.0", "teams.2", "teams.2.folder", "currency",
+    )} == {
+        "contact": f"{ours}:1",
+        "rules.maximum_retries": f"{theirs}:10",
+        "output_limits.per_notebook": f"{theirs}:13",
+        "budgets.per_run.warn_at": f"{ours}:13",
+        "budgets.per_run.stop_at": f"{theirs}:12",
+        "rules.kernels": f"{ours}:7 and {theirs}:7",
+        "bounds.timeout.minimum": f"{theirs}:16",
+        "bounds.timeout.maximum": f"{ours}:17",
+        "teams.0": f"{ours}:2",
+        "teams.2": f"{theirs}:2",
+        "teams.2.folder": f"{theirs}:2",
+        "currency": None,
+    }  # fmt: skip
 
 
 REQUESTS = [
