@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,8 @@ __all__ = [
 
 #: Also how deep it may nest, how many values its aliases may make, and so on.
 _LIMITS = ScreeningRules()
+#: Longer than two changes can lie apart and bear the same time, in nanoseconds.
+_TICK_NS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,9 @@ def find_platform(project_root: Path) -> Platform:
         raise DagbookError(f"cannot read {path}: {os.strerror(error.errno or 0)}") from None
     # The time of change too: whoever edits a file can set the time it was modified.
     state = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+    if time.time_ns() - found.st_ctime_ns < _TICK_NS:
+        # The clock of a file system is coarse: another change would leave the same times.
+        return read_platform(path)
     return _read_once(path, state)
 
 

@@ -176,6 +176,10 @@ WRONG += [
         "1:rules.key_pattern: is no regular expression: unterminated character set at position 0",
     ),
     (
+        "rules: {key_pattern: '[a--b]'}",
+        "1:rules.key_pattern: is no regular expression: Possible set difference at position 2",
+    ),
+    (
         "rules: {key_pattern: " + "a" * 301 + "}",
         "1:rules.key_pattern: is longer than 300 characters",
     ),

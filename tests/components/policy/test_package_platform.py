@@ -38,7 +38,7 @@ def test_a_class_that_names_no_file_has_the_project_s(root: Path) -> None:
     assert platform_of(root) is BUILT_IN_PLATFORM
     assert platform_of(root, int) is BUILT_IN_PLATFORM
     (root / "dagbook-platform.yaml").write_text("contact: a\n", "utf-8")
-    assert platform_of(root, int) is find_platform(root)
+    assert platform_of(root, int) == find_platform(root)
 
 
 def test_the_file_a_class_names_holds(root: Path, company: Path) -> None:
@@ -49,12 +49,12 @@ def test_the_file_a_class_names_holds(root: Path, company: Path) -> None:
     assert package_platform(named) == found
 
 
-def test_the_project_s_file_and_the_package_s_are_combined_once(root: Path, company: Path) -> None:
+def test_the_project_s_file_and_the_package_s_are_combined(root: Path, company: Path) -> None:
     (root / "dagbook-platform.yaml").write_text("rules: {maximum_retries: 2}\n", "utf-8")
     named = class_naming(f"{company.name}:dagbook-platform.yaml")
     found = platform_of(root, named)
     assert found.rules.maximum_retries == 2
-    assert platform_of(root, named) is found
+    assert platform_of(root, named) == found
     (root / "dagbook-platform.yaml").write_text("rules: {maximum_retries: 5}\n", "utf-8")
     assert platform_of(root, named).rules.maximum_retries == 3
 
