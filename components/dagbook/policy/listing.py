@@ -18,6 +18,8 @@ from dagbook.policy.sizes import Size
 from dagbook.policy.units import bytes_text, seconds_text
 
 DEFAULT = "default"
+#: More of a value is cut off where it is one of many.
+LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,11 @@ class Row:
 
     @property
     def text(self) -> str:
-        """The value in one line."""
+        """The value in one short line."""
+        text = self._text()
+        return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+    def _text(self) -> str:
         if isinstance(self.value, bool):
             return "yes" if self.value else "no"
         if isinstance(self.value, list):
@@ -171,14 +177,10 @@ def _rows(platform: Platform, value: Any, key: str) -> Iterator[Row]:
             yield Row(f"defaults.{name}", item, _origin(platform, f"defaults.{name}"))
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         for number, item in enumerate(value):
-            yield Row(f"{key}.{number}", _sentence(item), _origin(platform, f"{key}.{number}"))
+            yield from _rows(platform, item, f"{key}.{number}")
     else:
         yield Row(key, None if value == {} else value, _origin(platform, key))
 
 
 def _origin(platform: Platform, key: str) -> str:
     return platform.origin_of(key) or DEFAULT
-
-
-def _sentence(item: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}: {value}" for key, value in item.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,20 @@ def test_each_value_is_shown_with_where_it_comes_from(
     assert found["compute_sizes.small.grace_seconds"] == ("10", "default")
     assert found["rules.kernels"] == ("ir, python3", "dagbook-platform.yaml:5")
     assert "compute_sizes.large.cpus" not in found
+
+
+def test_the_page_shows_what_is_shown_of_its_example(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "platform.md").read_text("utf-8")
+    transcript, example = re.findall(r"^```(?:yaml)?\n(.*?)^```", page, re.M | re.S)[:2]
+    (root / "dagbook-platform.yaml").write_text(example, "utf-8")
+    assert main(["platform", "show"]) == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    lines = [line.split() for line in transcript.splitlines()]
+    assert lines[0] == ["$", "dagbook", "platform", "show"]
+    assert lines[-1] == ["…"]
+    assert [line for line in lines[1:-1] if line not in shown] == []
 
 
 def test_a_project_is_found_from_below_and_by_its_path(

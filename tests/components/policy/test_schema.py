@@ -122,7 +122,7 @@ def test_every_value_of_a_file_is_shown_with_its_line(platform: Read, example: s
     found = platform(example)
     rows = {row.key: row for row in rows_of(found)}
     for key, line in found.places.items():
-        # A list is shown in one row, and so is each item that has keys of its own.
+        # A list of plain values is shown in one row.
         shown = next((r for k, r in rows.items() if k == key or k.startswith(f"{key}.")), None)
         above = [r for k, r in rows.items() if key.startswith(f"{k}.")]
         assert shown is not None or above, key
