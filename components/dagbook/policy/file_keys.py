@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +20,7 @@ from dagbook.policy.file_kinds import (
 )
 from dagbook.policy.file_shapes import Fields, Key, ListOf, Table
 from dagbook.policy.path_patterns import path_pattern_problem
+from dagbook.policy.regexes import regex_problem
 from dagbook.safe_yaml.parsing import Value
 
 SCHEMA_ID = "urn:dagbook:platform:1"
@@ -46,24 +45,13 @@ module_name = Text(
 money = Number(minimum=0)
 
 
-def _regex_problem(text: str) -> str | None:
-    try:
-        with warnings.catch_warnings():
-            # What a later Python will read differently is better written differently now.
-            warnings.simplefilter("error")
-            re.compile(text)
-    except (re.error, RecursionError, OverflowError, Warning) as error:
-        return f"is no regular expression: {error}"
-    return None
-
-
 def _address_problem(text: str) -> str | None:
     if any(character.isspace() for character in text):
         return f"{text!r} holds blanks: write one address or path"
     return None
 
 
-regex = Checked(_regex_problem, examples=("team:.+",))
+regex = Checked(regex_problem, examples=("team:.+",))
 path_pattern = Checked(path_pattern_problem, examples=("models/**",))
 address = Checked(_address_problem, examples=("https://mlflow.example.com",))
 

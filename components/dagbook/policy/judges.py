@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dagbook.policy.objections import Case
 from dagbook.policy.path_patterns import fits, matches
 from dagbook.policy.platform import Wanted
+from dagbook.policy.regexes import regex_fault
 from dagbook.policy.request import Loc, Objection
 from dagbook.policy.size_judges import judge_bounds, judge_run_time, judge_size, judge_team_of_size
 from dagbook.policy.units import seconds_text
-
-#: Longer texts are not held against a regular expression: it could take forever.
-LONGEST_TEXT = 2000
 
 
 def judge_metadata(case: Case) -> Iterator[Objection]:
@@ -41,7 +37,7 @@ def _metadata_fault(wanted: Wanted, value: Any) -> str | None:
     if wanted.pattern is None:
         return None
     for text in texts:
-        fault = _pattern_fault(wanted.pattern, text)
+        fault = regex_fault(wanted.pattern, text)
         if fault is not None:
             return f"`{wanted.key}` is {fault}"
     return None
@@ -59,7 +55,7 @@ def judge_key(case: Case) -> Iterator[Objection]:
     if key is None:
         return
     for pattern in case.platform.rules.key_patterns:
-        if _pattern_fault(pattern, key) is not None:
+        if regex_fault(pattern, key) is not None:
             why = f"the asset's key {key!r} is not of the form that keys have here"
             yield case.object("rules.key_pattern", ("key",), key, why, f"keys that fit {pattern}")
 
@@ -177,19 +173,6 @@ JUDGES: tuple[Callable[[Case], Iterator[Objection]], ...] = (
     judge_trial,
     judge_tracking,
 )
-
-
-def _pattern_fault(pattern: str, text: str) -> str | None:
-    if len(text) > LONGEST_TEXT:
-        return f"longer than {LONGEST_TEXT:,} characters"
-    if _compiled(pattern).fullmatch(text) is None:
-        return f"{text[:60]!r}, which is not of the form wanted here"
-    return None
-
-
-@functools.lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
 
 
 def _is_address(pattern: str, uri: str) -> bool:

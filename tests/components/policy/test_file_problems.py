@@ -176,6 +176,11 @@ WRONG += [
         "1:rules.key_pattern: is no regular expression: unterminated character set at position 0",
     ),
     (
+        "rules: {key_pattern: '(a+)+'}",
+        "1:rules.key_pattern: repeats a group that itself repeats or chooses, which on some texts "
+        "takes forever: write one more + behind the repeat, as in (/[a-z]+)*+",
+    ),
+    (
         "rules: {key_pattern: '[a--b]'}",
         "1:rules.key_pattern: is no regular expression: Possible set difference at position 2",
     ),
@@ -400,7 +405,7 @@ def test_a_message_shows_nothing_that_a_terminal_would_obey(problems: Problems) 
 #: What no JSON schema says: how values belong together, and what a text means.
 BEYOND_A_SCHEMA = (
     "is the default already", "is no team", "stands here twice", "never comes here",
-    "is no regular expression", "begins at the root", "is no pattern of paths",
+    "is no regular expression", "takes forever", "begins at the root", "is no pattern of paths",
     "stands alone between slashes", "would never be said", "needs a `price_per_hour`",
     "is no size", "is more than `per_notebook`", "holds blanks", "is given twice",
     "leaves nothing", "lies outside", "is written twice", "2026-02-30",

@@ -98,7 +98,7 @@ def test_the_example_of_the_page_is_read_as_it_is_meant(platform: Read) -> None:
         Wanted("description"),
         Wanted("tags.classification", "public|internal|secret", "public, internal or secret"),
     )
-    assert rules.key_patterns == ("[a-z0-9_]+(/[a-z0-9_]+)*",)
+    assert rules.key_patterns == ("[a-z0-9_]+(/[a-z0-9_]+)*+",)
     assert rules.minimum_schedule_interval_seconds == 900
     assert rules.kernels == {"python3", "ir"}
     assert rules.folders == (("models/**", "reports/**"),)

@@ -14,9 +14,9 @@ import yaml
 import dagbook
 from dagbook.policy.attribute_keys import ATTRIBUTES
 from dagbook.policy.file_keys import platform_schema
-from dagbook.policy.judges import LONGEST_TEXT
 from dagbook.policy.listing import platform_values, rows_of, without_nothing
 from dagbook.policy.platform import BUILT_IN_PLATFORM, Platform
+from dagbook.policy.regexes import LONGEST_TEXT
 from dagbook.safe_yaml.rules import ScreeningRules
 
 PUBLISHED = Path(dagbook.__file__).parent / "schemas" / "platform-1.schema.json"
