@@ -22,8 +22,7 @@ OLDER_KERNEL_TESTS := tests/components/execution/test_run.py \
 	tests/components/execution/test_endings.py::test_a_dead_kernel_is_told_with_its_cell_and_output_is_kept
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench faults lock clean
-.PHONY: test-dagstermill test-dagstermill-engine test-dagstermill-kernels
+.PHONY: help install demo test test-dagstermill lint format bench faults lock clean
 
 help:
 	@sed -n 's/^## /  make /p' $(firstword $(MAKEFILE_LIST))
@@ -58,20 +57,19 @@ demo: install
 	@if test -d demo; then cp -R components/dagbook/demo/. demo/; else $(BIN)/dagbook init demo --demo; fi
 	@$(BIN)/python -m dagbook.tour demo
 
+# All the tests are run by several processes, for they wait most of the time: more than a small
+# machine has cores. A part of them (PYTEST_ARGS) is run by one, which starts at once.
+WORKERS ?= 4
+BY_WORKERS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 ## test      lint, type check and test everything that this machine can
 test: install lint $(if $(PYTEST_ARGS),,test-dagstermill)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(or $(PYTEST_ARGS),$(BY_WORKERS))
 
-# Two at once: each mostly waits for its kernels. The part with dagstermill is required to be there.
+# The part with dagstermill is required to be there.
 test-dagstermill: $(DAGSTERMILL_STAMP)
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target \
-		test-dagstermill-engine test-dagstermill-kernels
-
-test-dagstermill-engine:
-	DAGBOOK_REQUIRE=dagstermill $(DAGSTERMILL)/bin/python -m pytest -p no:cacheprovider $(DAGSTERMILL_TESTS)
-
-test-dagstermill-kernels:
-	DAGBOOK_REQUIRE= $(DAGSTERMILL)/bin/python -m pytest -p no:cacheprovider $(OLDER_KERNEL_TESTS)
+	DAGBOOK_REQUIRE=dagstermill $(DAGSTERMILL)/bin/python -m pytest $(BY_WORKERS) -p no:cacheprovider \
+		$(DAGSTERMILL_TESTS) $(OLDER_KERNEL_TESTS)
 
 ## lint      ruff and mypy, changing nothing
 lint: install
@@ -104,7 +102,8 @@ lock: $(BIN)/python
 		pyproject.toml - --output-file requirements.lock
 	@sed -n 's/^\([a-z0-9].*==.*\) \\$$/\1/p' requirements.lock \
 		| grep -vE '^(jupyter-client|ipykernel)==' >.venv-lock/constraints.txt
-	@printf '%s\n' hatchling editables pytest pytest-timeout bash_kernel ipywidgets jsonschema scikit-learn \
+	@printf '%s\n' hatchling editables pytest pytest-timeout pytest-xdist \
+		bash_kernel ipywidgets jsonschema scikit-learn \
 		| .venv-lock/bin/uv --no-config pip compile --quiet \
 		--universal --python-version 3.11 --extra dagstermill --upgrade \
 		--constraint .venv-lock/constraints.txt \

@@ -7,6 +7,7 @@ there: with them an absence fails the test instead.
 
 from __future__ import annotations
 
+import collections
 import functools
 import importlib.util
 import os
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 import pytest
 
 REQUIRE_VARIABLE = "DAGBOOK_REQUIRE"
+LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True)
@@ -119,37 +121,39 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for name in _needs_of(item):
-            if name not in NEEDS:
-                raise pytest.UsageError(f"{item.nodeid} needs {name!r}; known: {', '.join(NEEDS)}")
+    # A file is run by one process, and one that is begun last has the others wait for it.
+    items.sort(key=lambda item: item.get_closest_marker("early") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in _needs_of(item):
+        if name not in NEEDS:
+            pytest.fail(f"needs {name!r}; known: {', '.join(NEEDS)}", pytrace=False)
         reason = absence(name)
         if reason is None:
             continue
         if name in required():
             pytest.fail(f"needs {name}, which {REQUIRE_VARIABLE} names: {reason}", pytrace=False)
-        item.config.stash.setdefault(LEFT_OUT, []).append((name, item.nodeid))
+        # It travels with the test's report, from whatever process runs the test.
+        item.user_properties.append((LEFT_OUT, (name, reason)))
         pytest.skip(f"needs {name}: {reason}")
 
 
-LEFT_OUT = pytest.StashKey[list[tuple[str, str]]]()
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    left_out = config.stash.get(LEFT_OUT, [])
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    left_out = [
+        value
+        for report in terminalreporter.stats.get("skipped", [])
+        for key, value in getattr(report, "user_properties", ())
+        if key == LEFT_OUT
+    ]
     if not left_out:
         return
+    reasons = dict(left_out)
+    counts = collections.Counter(name for name, _ in left_out)
     rows = [("needs", "tests", "why it is not here", "how to get it")]
-    for name in NEEDS:
-        tests = sum(needed == name for needed, _ in left_out)
-        if tests:
-            rows.append((name, str(tests), absence(name) or "", NEEDS[name].remedy))
+    for name, need in NEEDS.items():
+        if name in counts:
+            rows.append((name, str(counts[name]), reasons[name], need.remedy))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     terminalreporter.section("left out")
     for row in rows:

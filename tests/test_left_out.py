@@ -14,7 +14,7 @@ CONFTEST = Path(__file__).with_name("conftest.py")
 
 
 def run_pytest(
-    folder: Path, source: str, require: str | None = None
+    folder: Path, source: str, require: str | None = None, workers: int = 0
 ) -> subprocess.CompletedProcess[str]:
     """Run a test file of `source` in a folder of its own, with this folder's conftest."""
     (folder / "conftest.py").write_text(CONFTEST.read_text(encoding="utf-8"), encoding="utf-8")
@@ -28,7 +28,7 @@ def run_pytest(
     if require is not None:
         environment["DAGBOOK_REQUIRE"] = require
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "--color=no"],
+        [sys.executable, "-m", "pytest", "--color=no", "-n", str(workers)],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -48,8 +48,11 @@ def test_of_r():
 """
 
 
-def test_an_absent_need_is_left_out_and_listed_with_its_remedy(tmp_path: Path) -> None:
-    run = run_pytest(tmp_path, NEEDS_R)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_absent_need_is_left_out_and_listed_with_its_remedy(
+    tmp_path: Path, workers: int
+) -> None:
+    run = run_pytest(tmp_path, NEEDS_R, workers=workers)
     assert run.returncode == 0, run.stdout
     assert run.stdout.splitlines()[-3:-1] == [
         "needs  tests  why it is not here      how to get it",
@@ -58,33 +61,36 @@ def test_an_absent_need_is_left_out_and_listed_with_its_remedy(tmp_path: Path) -
     assert re.match(r"=+ 1 passed, 1 skipped in ", run.stdout.splitlines()[-1])
 
 
-def test_an_absent_need_that_is_required_fails(tmp_path: Path) -> None:
-    run = run_pytest(tmp_path, NEEDS_R, require="r")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_absent_need_that_is_required_fails(tmp_path: Path, workers: int) -> None:
+    run = run_pytest(tmp_path, NEEDS_R, require="r", workers=workers)
     assert run.returncode == 1
     assert "needs r, which DAGBOOK_REQUIRE names: no Rscript on the PATH" in run.stdout
     assert " left out =" not in run.stdout
 
 
 @pytest.mark.parametrize(
-    ("source", "require", "text"),
+    ("source", "require", "status", "text"),
     [
         pytest.param(
             "def test_it(): pass",
             "r,cobol",
+            4,
             "DAGBOOK_REQUIRE names cobol; known: control-groups, dagstermill, r, nvidia, other-uid, mount",
             id="in the variable",
         ),
         pytest.param(
             "import pytest\n@pytest.mark.needs('cobol')\ndef test_it(): pass",
             None,
-            "test_it.py::test_it needs 'cobol'; known: control-groups, dagstermill, r, nvidia, other-uid, mount",
+            1,
+            "needs 'cobol'; known: control-groups, dagstermill, r, nvidia, other-uid, mount",
             id="in a mark",
         ),
     ],
 )
 def test_a_misspelt_need_is_an_error(
-    tmp_path: Path, source: str, require: str | None, text: str
+    tmp_path: Path, source: str, require: str | None, status: int, text: str
 ) -> None:
     run = run_pytest(tmp_path, source, require)
-    assert run.returncode == 4
+    assert run.returncode == status
     assert text in run.stderr + run.stdout

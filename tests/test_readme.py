@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.early
+
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
 

@@ -16,6 +16,8 @@ import pytest
 import dagbook
 from dagbook.notebook import read_notebook
 
+pytestmark = pytest.mark.early
+
 DEMO = Path(dagbook.__file__).parent / "demo"
 NOTEBOOKS = sorted((DEMO / "notebooks").glob("*.ipynb"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import shutil
@@ -20,7 +19,7 @@ from typing import Any
 
 import nbformat
 import psutil
-from harness import WITHOUT_VARIABLE
+from harness import LASTING, WITHOUT_VARIABLE
 from notebooks import write_notebook
 
 from dagbook.project import create_project
@@ -296,9 +295,9 @@ def shared_site() -> Site:
     with _lock:
         if key not in _shared:
             folder = tempfile.mkdtemp(prefix="fault-site-")
-            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            LASTING.callback(shutil.rmtree, folder, ignore_errors=True)
             site = Site(Path(folder) / "shop")
-            atexit.register(site.stop)
+            LASTING.callback(site.stop)
             site.start()
             eventually(site.is_watched)
             _shared[key] = site

@@ -9,12 +9,13 @@ processes, messages. It never asserts a time; the time a row speaks of is measur
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +26,10 @@ ROOT = HERE.parents[1]
 DAGSTERMILL_PYTHON = ROOT / ".venv-dagstermill" / "bin" / "python"
 #: Switches off what the runner would use; see `dagbook.execution.means`.
 WITHOUT_VARIABLE = "DAGBOOK_WITHOUT"
+
+#: Ends what many trials share, in reverse order: with this process, unless somebody does before.
+LASTING = ExitStack()
+atexit.register(LASTING.close)
 
 
 class Means(StrEnum):

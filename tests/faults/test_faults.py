@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Fault, Means, Trial, Variant, all_faults
+from harness import LASTING, Fault, Means, Trial, Variant, all_faults
+
+pytestmark = pytest.mark.early
 
 CASES = [
     pytest.param(
@@ -19,6 +22,13 @@ CASES = [
     if variant.sample
     for means in variant.means
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_outlives_the_tests() -> Iterator[None]:
+    """A process that runs tests beside others is given little time to exit."""
+    yield
+    LASTING.close()
 
 
 @pytest.mark.parametrize(("variant", "means"), CASES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
 import shutil
@@ -16,6 +15,8 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
+
+from harness import LASTING
 
 #: Ways of a server that is not well. A `slow` one takes a second for each request.
 WAYS = ("refuses", "500", "503", "hangs", "slow")
@@ -56,7 +57,7 @@ def _start_server() -> str:
         process.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
 
-    atexit.register(stop)
+    LASTING.callback(stop)
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         try:

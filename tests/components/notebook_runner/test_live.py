@@ -26,6 +26,8 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Workbench
 
+pytestmark = pytest.mark.early
+
 PATIENCE = 240.0
 IN_PROCESS = {"execution": {"config": {"in_process": {}}}}
 
@@ -223,31 +225,6 @@ def test_a_run_from_the_page_shows_its_notebook(deployment: Deployment) -> None:
         assert "rate" in page
 
 
-def test_a_ticking_schedule_runs_its_notebook_about_the_last_minute(
-    deployment: Deployment,
-) -> None:
-    made = eventually(lambda: deployment.materializations("ticking"))
-
-    data = deployment.ask(
-        "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status tags { key value } } } }",
-        id=made[0]["runId"],
-    )
-    tags = {tag["key"]: tag["value"] for tag in data["runOrError"]["tags"]}
-    assert tags["dagster/schedule_name"] == "ticking_schedule"
-    assert tags["dagbook/tick"].endswith(":00+00:00")
-
-    # As somebody who pauses it: it would tick through the other tests.
-    selector = {**deployment.repository, "scheduleName": "ticking_schedule"}
-    query = """query ($s: ScheduleSelector!) { scheduleOrError(scheduleSelector: $s) {
-    ... on Schedule { scheduleState { id selectorId status } } } }"""
-    state = deployment.ask(query, s=selector)["scheduleOrError"]["scheduleState"]
-    assert state["status"] == "RUNNING"
-    deployment.ask("mutation ($id: String) { stopRunningSchedule(id: $id) { __typename } }",
-                   id=state["id"])  # fmt: skip
-    state = deployment.ask(query, s=selector)["scheduleOrError"]["scheduleState"]
-    assert state["status"] == "STOPPED"
-
-
 def test_a_backfill_of_five_days_runs_each_day_once(deployment: Deployment) -> None:
     days = [f"2026-01-0{day}" for day in range(1, 6)]
     started = deployment.ask(
@@ -297,6 +274,32 @@ def test_a_cancelled_run_leaves_no_process_and_a_notebook_that_says_so(
     assert f"Cancelled. The notebook so far: {notebook}" in deployment.logs(run_id)
     cells = json.loads(notebook.read_text())["cells"]
     assert any("begun" in json.dumps(cell["outputs"]) for cell in cells if "outputs" in cell)
+
+
+# Last, when a minute has passed: until then it waits while the others are at work.
+def test_a_ticking_schedule_runs_its_notebook_about_the_last_minute(
+    deployment: Deployment,
+) -> None:
+    made = eventually(lambda: deployment.materializations("ticking"))
+
+    data = deployment.ask(
+        "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status tags { key value } } } }",
+        id=made[0]["runId"],
+    )
+    tags = {tag["key"]: tag["value"] for tag in data["runOrError"]["tags"]}
+    assert tags["dagster/schedule_name"] == "ticking_schedule"
+    assert tags["dagbook/tick"].endswith(":00+00:00")
+
+    # As somebody who pauses it.
+    selector = {**deployment.repository, "scheduleName": "ticking_schedule"}
+    query = """query ($s: ScheduleSelector!) { scheduleOrError(scheduleSelector: $s) {
+    ... on Schedule { scheduleState { id selectorId status } } } }"""
+    state = deployment.ask(query, s=selector)["scheduleOrError"]["scheduleState"]
+    assert state["status"] == "RUNNING"
+    deployment.ask("mutation ($id: String) { stopRunningSchedule(id: $id) { __typename } }",
+                   id=state["id"])  # fmt: skip
+    state = deployment.ask(query, s=selector)["scheduleOrError"]["scheduleState"]
+    assert state["status"] == "STOPPED"
 
 
 def eventually(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
