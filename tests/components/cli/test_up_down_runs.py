@@ -35,6 +35,8 @@ from dagbook.services.record import ServiceProcess, Services, read_record, write
 from dagbook.services.sockets import known_sockets
 from dagbook.services.webserver import reload_definitions
 
+pytestmark = pytest.mark.early
+
 LAUNCH = """
 mutation Launch($asset: String!, $location: String!) {
   launchPipelineExecution(executionParams: {
@@ -53,6 +55,8 @@ mutation Launch($asset: String!, $location: String!) {
   }
 }
 """
+
+RUN_STATUS = "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
 
 NOTEBOOKS = {
     "quick": "import dagbook\ndagbook.log_metric('auc', 0.9)\nprint(dagbook.context.run_id)",
@@ -148,15 +152,20 @@ def newest(capsys: pytest.CaptureFixture[str]) -> Any:
     return as_json(capsys, "runs", "list")["runs"][0]
 
 
-def launch(project: Project, asset: str) -> str:
+def ask(project: Project, query: dict[str, Any]) -> Any:
+    """What Dagster's webserver answers."""
     record = read_record(project)
     assert record is not None
-    body = {"query": LAUNCH, "variables": {"asset": asset, "location": project.module}}
     request = urllib.request.Request(
-        f"{record.url}/graphql", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        f"{record.url}/graphql", json.dumps(query).encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request) as reply:
-        answer = json.load(reply)["data"]["launchPipelineExecution"]
+        return json.load(reply)["data"]
+
+
+def launch(project: Project, asset: str) -> str:
+    query = {"query": LAUNCH, "variables": {"asset": asset, "location": project.module}}
+    answer = ask(project, query)["launchPipelineExecution"]
     assert answer["__typename"] == "LaunchRunSuccess", answer
     run_id: str = answer["run"]["runId"]
     return run_id
@@ -285,15 +294,11 @@ def run_id(running: Project) -> str:
     )
     assert (before.stdout, before.stderr) == ("No runs yet.\n", "")
     launched = launch(running, "quick")
+    query = {"query": RUN_STATUS, "variables": {"run": launched}}
 
     def has_ended() -> bool:
-        done = subprocess.run(
-            [sys.executable, "-m", "dagbook", "runs", "list", "--json"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return json.loads(done.stdout)["runs"][0]["state"] not in ("queued", "starting", "running")
+        status = ask(running, query)["runOrError"]["status"]
+        return status not in ("QUEUED", "NOT_STARTED", "STARTING", "STARTED")
 
     wait_until(has_ended, "the run has ended")
     return launched
