@@ -56,16 +56,17 @@ def test_whatever_is_small_is_as_it_was():
 
 
 @pytest.mark.parametrize(
-    "table",
+    ("rows", "row"),
     [
-        [*range(2_000_000)],
-        [[n, n] for n in range(500_000)],
-        [{"a": n, "b": ']}"[{'} for n in range(300_000)],
-        [{"a": {"b": [{"c": [n]}]}} for n in range(200_000)],
+        (2_000_000, lambda n: n),
+        (500_000, lambda n: [n, n]),
+        (300_000, lambda n: {"a": n, "b": ']}"[{'}),
+        (200_000, lambda n: {"a": {"b": [{"c": [n]}]}}),
     ],
     ids=["numbers", "pairs", "records", "nested"],
 )
-def test_a_table_of_many_small_values_is_passed_over(table):
+def test_a_table_of_many_small_values_is_passed_over(rows, row):
+    table = [row(n) for n in range(rows)]
     content = {"data": {"application/json": table, "text/plain": "small"}, "metadata": {}}
     read = read_large(packed(content), keep=100_000)
     assert read["data"]["text/plain"] == "small"

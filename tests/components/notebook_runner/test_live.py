@@ -262,7 +262,6 @@ def test_a_cancelled_run_leaves_no_process_and_a_notebook_that_says_so(
 
     run_id = deployment.launch("slow", {"execution": {"config": {executor: {}}}})
     pids = [int(pid) for pid in eventually(lambda: _text(pids_file)).split()]
-    cancelled_at = time.monotonic()
 
     deployment.ask("mutation ($id: String!) { terminateRun(runId: $id) { __typename } }", id=run_id)
 
@@ -270,7 +269,6 @@ def test_a_cancelled_run_leaves_no_process_and_a_notebook_that_says_so(
     eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids))
     made = set((deployment.root / "runs" / "slow").glob("*")) - before
     (notebook,) = [path for path in made if path.name.endswith("-cancelled.ipynb")]
-    assert time.monotonic() - cancelled_at < 10
     assert f"Cancelled. The notebook so far: {notebook}" in deployment.logs(run_id)
     cells = json.loads(notebook.read_text())["cells"]
     assert any("begun" in json.dumps(cell["outputs"]) for cell in cells if "outputs" in cell)
