@@ -62,12 +62,20 @@ demo: install
 WORKERS ?= 4
 BY_WORKERS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# dagbook is compiled once, where Python is told to write no bytecode (PYTHONDONTWRITEBYTECODE):
+# each of the hundreds of processes that the tests start would compile it anew.
+COMPILE := -m compileall -q components
+
 ## test      lint, type check and test everything that this machine can
-test: install lint $(if $(PYTEST_ARGS),,test-dagstermill)
+test: install
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target \
+		lint $(if $(PYTEST_ARGS),,test-dagstermill)
+	@$(BIN)/python $(COMPILE)
 	$(BIN)/python -m pytest $(or $(PYTEST_ARGS),$(BY_WORKERS))
 
 # The part with dagstermill is required to be there.
 test-dagstermill: $(DAGSTERMILL_STAMP)
+	@$(DAGSTERMILL)/bin/python $(COMPILE)
 	DAGBOOK_REQUIRE=dagstermill $(DAGSTERMILL)/bin/python -m pytest $(BY_WORKERS) -p no:cacheprovider \
 		$(DAGSTERMILL_TESTS) $(OLDER_KERNEL_TESTS)
 

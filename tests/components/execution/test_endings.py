@@ -419,13 +419,14 @@ def test_a_kernel_that_cannot_start_is_one_clear_line(make_notebook, tmp_path, m
     assert [*(tmp_path / "runs" / "notebook").iterdir()] == []
 
 
-def test_nothing_is_left_in_the_temporary_folder(make_notebook, tmp_path, monkeypatch):
+def test_nothing_is_left_in_the_temporary_folder(make_notebook, tmp_path_factory, monkeypatch):
     import tempfile
 
-    scratch = tmp_path / "tmp"
-    scratch.mkdir()
+    scratch = tmp_path_factory.mktemp("tmp")  # its name is short enough for a socket
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    run_notebook(make_notebook("1"))
+    where = "from ipykernel import get_connection_file\nprint(get_connection_file())"
+    result = run_notebook(make_notebook(where))
+    assert str(scratch) in text_of(code_cells(result.executed_notebook)[0].outputs)
     run_notebook(make_notebook("import os\nos._exit(1)"))
     assert [*scratch.iterdir()] == []
 
