@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import BeforeValidator, Field
 
 from dagbook.errors import DagbookError
+from dagbook.locked_files import wait_for_locked_files
 from dagbook.notebook_runner.asset import KEY_PART, NotebookAsset, build_asset
 from dagbook.notebook_runner.attributes import (
     Dagstermill,
@@ -207,6 +208,8 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the asset, and the schedule if there is one."""
+        # Every process that runs it loads it first.
+        wait_for_locked_files()
         asset = self.place(context)
         schedules: list[dg.ScheduleDefinition] = []
         jobs: list[Any] = []
