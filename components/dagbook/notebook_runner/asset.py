@@ -1,9 +1,10 @@
 """One notebook as one Dagster asset: its key, its checks, its config, what its page shows."""
 
+import inspect
 import keyword
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from dagbook.notebook_runner.component import NotebookRunnerComponent
 
 Execute = Callable[[dg.AssetExecutionContext], Iterator[Any]]
+
+_CONTEXT = inspect.Parameter(
+    "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=dg.AssetExecutionContext
+)
+_INPUTS = inspect.Parameter("_inputs", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_SIGNATURE = inspect.Signature([_CONTEXT, _INPUTS])
+_NOTHING_IN = dg.In(dg.Nothing)
+_CHECK_OUT = dg.Out(is_required=False)
 
 KEY_PART = re.compile(r"[A-Za-z0-9_\-]+")
 
@@ -46,6 +55,8 @@ class NotebookAsset:
     project_root: Path
     component_file: Path | None
     partitions: dg.PartitionsDefinition[str] | None
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    """Metadata that says which file and line all that is made of it comes from"""
 
     @property
     def op_name(self) -> str:
@@ -101,37 +112,59 @@ def build_asset(asset: NotebookAsset, execute: Execute) -> dg.AssetsDefinition:
 
     Nothing it yields is required, and it can be subset: a check or a name that was edited into
     or out of the notebook since this was made must not break a run.
+
+    Made without Dagster's decorators, which look for inputs, config and resources in the
+    signature of a function that has none: most of what a thousand of them cost.
     """
     component = asset.component
     notebook = asset.as_loaded if isinstance(asset.as_loaded, Notebook) else None
-    spec = asset_spec(asset)
+    deps = dict.fromkeys(map(_key, component.deps))
+    spec = asset_spec(asset, deps=deps, partitions_def=asset.partitions)
+    # Named outputs and inputs: Dagster would make names of keys, and refuse `input`.
+    upstream = {f"upstream_{number}": key for number, key in enumerate(deps, start=1)}
+    checks = {
+        f"check_{check.name}": check
+        for check in (_check_specs(asset, notebook) if notebook is not None else ())
+    }
 
-    @dg.multi_asset(
-        name=asset.op_name,
-        # Named outputs and inputs: Dagster would make names of keys, and refuse `input`.
-        outs={"result": dg.AssetOut.from_spec(spec, dagster_type=dg.Nothing, is_required=False)},
-        ins={
-            f"upstream_{number}": dg.AssetIn(key=_key(dep), dagster_type=dg.Nothing)
-            for number, dep in enumerate(component.deps, start=1)
+    def run_notebook_asset(context: dg.AssetExecutionContext, _inputs: Any) -> Iterator[Any]:
+        yield from execute(context)
+
+    # Dagster asks for it again and again, and Python makes it anew for each function.
+    run_notebook_asset.__signature__ = _SIGNATURE  # type: ignore[attr-defined]
+    op = dg.OpDefinition(
+        run_notebook_asset,
+        asset.op_name,
+        ins=dict.fromkeys(upstream, _NOTHING_IN),
+        outs={
+            "result": dg.Out(
+                dg.Nothing,
+                description=spec.description,
+                is_required=False,
+                metadata=spec.metadata,
+                code_version=spec.code_version,
+            ),
+            **dict.fromkeys(checks, _CHECK_OUT),
         },
-        check_specs=_check_specs(asset.key, notebook) if notebook else [],
-        can_subset=True,
-        partitions_def=asset.partitions,
         config_schema=build_config_schema(
             asset.op_name,
             notebook.parameters if notebook else (),
             component.parameters,
         ),
-        op_tags=op_tags(asset),
+        tags=op_tags(asset),
     )
-    def run_notebook_asset(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        yield from execute(context)
+    return dg.AssetsDefinition(
+        node_def=op,
+        specs=[spec],
+        keys_by_input_name=upstream,
+        keys_by_output_name={"result": asset.key},
+        check_specs_by_output_name=checks,
+        can_subset=True,
+    )
 
-    return run_notebook_asset
 
-
-def asset_spec(asset: NotebookAsset, *more_kinds: str) -> dg.AssetSpec:
-    """What Dagster shows of the asset."""
+def asset_spec(asset: NotebookAsset, *more_kinds: str, **more: Any) -> dg.AssetSpec:
+    """What Dagster shows of the asset, with `more` that only some engines say here."""
     component = asset.component
     notebook = asset.as_loaded if isinstance(asset.as_loaded, Notebook) else None
     return dg.AssetSpec(
@@ -143,16 +176,18 @@ def asset_spec(asset: NotebookAsset, *more_kinds: str) -> dg.AssetSpec:
         owners=component.owners,
         tags=component.tags,
         kinds={"jupyter", *more_kinds},
+        **more,
     )
 
 
-def _check_specs(key: dg.AssetKey, notebook: Notebook) -> list[dg.AssetCheckSpec]:
+def _check_specs(asset: NotebookAsset, notebook: Notebook) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(
             role.slug,
-            asset=key,
+            asset=asset.key,
             blocking=not role.warn,
             description=f"Check `{role.name}`, cell {cell.number} of the notebook.",
+            metadata=asset.origin,
         )
         for cell in notebook.checks
         if (role := cell.role) is not None and role.slug is not None
@@ -172,7 +207,7 @@ def _metadata(asset: NotebookAsset) -> dict[str, Any]:
         metadata |= describe_schedule(component.schedule, datetime.now(UTC))
     if isinstance(asset.as_loaded, DagbookError):
         metadata["problem"] = str(asset.as_loaded)
-    return metadata
+    return {**metadata, **asset.origin}
 
 
 def op_tags(asset: NotebookAsset) -> dict[str, str]:

@@ -208,9 +208,12 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the asset, and the schedule if there is one."""
+        return self.build_placed(self.place(context))
+
+    def build_placed(self, asset: NotebookAsset) -> dg.Definitions:
+        """Make the asset, and the schedule if there is one, of a component in its place."""
         # Every process that runs it loads it first.
         wait_for_locked_files()
-        asset = self.place(context)
         schedules: list[dg.ScheduleDefinition] = []
         jobs: list[Any] = []
         if self.schedule is not None:
@@ -220,6 +223,7 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
                 key=asset.key,
                 partitions=asset.partitions,
                 notebook=self.notebook,
+                origin=asset.origin,
             )
             schedules = [schedule]
         resources: Mapping[str, Any] = {}

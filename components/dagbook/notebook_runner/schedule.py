@@ -1,8 +1,8 @@
 """The schedule of a notebook: each tick asks Dagster for a run of its asset."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -31,35 +31,49 @@ def build_schedule(
     key: dg.AssetKey,
     partitions: dg.PartitionsDefinition[str] | None,
     notebook: str,
+    origin: Mapping[str, Any] | None = None,
 ) -> tuple[dg.ScheduleDefinition, list[Any]]:
     """Make a schedule and, where the YAML asks for one, the job it runs.
 
     It is running as soon as it is loaded: the YAML says when the notebook runs. Switched off
     in Dagster it stays off.
+
+    Args:
+        schedule: as the YAML has it.
+        name: the name of the asset's op.
+        key: the asset's.
+        partitions: the asset's.
+        notebook: as the YAML names it.
+        origin: metadata that says where all this comes from.
     """
     job: Any = None
     if schedule.own_job:
-        job = dg.define_asset_job(f"{name}_job", selection=dg.AssetSelection.assets(key))
+        job = dg.define_asset_job(
+            f"{name}_job", selection=dg.AssetSelection.assets(key), metadata=origin
+        )
 
-    def tick(context: dg.ScheduleEvaluationContext) -> Any:
+    def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         moment = context.scheduled_execution_time.astimezone(ZoneInfo(schedule.timezone))
-        return requests_for_tick(
+        asked = requests_for_tick(
             moment,
             key=key,
             partitions=partitions,
             run_config=_run_config(context, job.name if job else IMPLICIT_JOB),
             select=job is None,
         )
+        yield from [asked] if isinstance(asked, dg.SkipReason) else asked
 
     target: dict[str, Any] = {"job": job} if job else {"job_name": IMPLICIT_JOB}
-    definition = dg.schedule(
+    definition = dg.ScheduleDefinition(
+        f"{name}_schedule",
         cron_schedule=schedule.cron,
         execution_timezone=schedule.timezone,
-        name=f"{name}_schedule",
+        execution_fn=tick,
         description=f"Runs {notebook}: {schedule.cron} ({schedule.timezone})",
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        metadata=origin,
         **target,
-    )(tick)
+    )
     return definition, [job] if job else []
 
 
@@ -103,11 +117,35 @@ def describe_schedule(schedule: Schedule, now: datetime) -> dict[str, str]:
 
     Dagster shows schedules on the pages of jobs; the asset's own page shows this.
     """
+    known = _described.get((schedule.cron, schedule.timezone))
+    if known is None or not known.since <= now < known.until:
+        known = _describe(schedule, now)
+        if len(_described) >= _MOST_DESCRIBED:
+            _described.clear()
+        _described[schedule.cron, schedule.timezone] = known
+    return dict(known.metadata)
+
+
+class _Described(NamedTuple):
+    """What is shown of a cron line, right from one moment until its next tick."""
+
+    since: datetime
+    until: datetime
+    metadata: dict[str, str]
+
+
+# Many notebooks of a project run at the same time of day.
+_described: dict[tuple[str, str], _Described] = {}
+_MOST_DESCRIBED = 1024
+
+
+def _describe(schedule: Schedule, now: datetime) -> _Described:
     ticks = next_ticks(schedule.cron, schedule.timezone, now, 3)
-    return {
+    metadata = {
         "schedule": f"{schedule.cron} ({schedule.timezone})",
         "next_ticks": ", ".join(tick.strftime("%a %d %b %Y %H:%M %Z") for tick in ticks),
     }
+    return _Described(now, ticks[0] if ticks else now, metadata)
 
 
 def _run_config(context: dg.ScheduleEvaluationContext, job_name: str) -> Mapping[str, Any]:
