@@ -20,7 +20,9 @@ import dagster as dg
 
 from dagbook.location_conflicts import Unit, set_conflicts_aside, set_first_to_blame_aside
 from dagbook.location_faults import Fault
+from dagbook.location_trees import quiet
 from dagbook.location_units import load_units
+from dagbook.notebook_runner.place import components_of
 from dagbook.project import Project, require_project
 from dagbook.safe_yaml import Screening, ScreeningRules
 
@@ -49,7 +51,7 @@ def load_project(project: Project, rules: ScreeningRules | None = None) -> dg.De
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     screening = Screening(project, rules)
-    with _without_collection():
+    with _without_collection(), quiet(), components_of(project):
         return _load(screening)
 
 

@@ -8,6 +8,8 @@ more than Dagster publishes: this file is the only place that does, and
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import importlib
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,12 +19,14 @@ from types import ModuleType
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.metadata.metadata_value import ObjectMetadataValue
 from dagster.components.core.decl import (
+    YamlDecl,
     YamlFileDecl,
     build_component_decl_from_python_file,
     build_component_decl_from_yaml_document,
 )
-from dagster.components.core.defs_module import ComponentPath
+from dagster.components.core.defs_module import ComponentFileModel, ComponentPath
 from dagster_shared.yaml_utils.source_position import (
     LineCol,
     SourcePosition,
@@ -38,9 +42,22 @@ from dagbook.notebook_runner.component import NotebookRunnerComponent
 from dagbook.project import Project
 from dagbook.safe_yaml.parsing import Value
 
+_NO_MORE = {"type", "attributes"}
+
 
 def build_from_values(project: Project, file: Path, documents: Sequence[Value]) -> dg.Definitions:
     """The definitions of a component file whose text says `documents`; it is not read again."""
+    made = [made_at_once(document) for document in documents]
+    if all(
+        component is not None and document.value.keys() <= _NO_MORE
+        for component, document in zip(made, documents, strict=True)
+    ):
+        parts = [
+            _build_at_once(project, file, index, component, document)
+            for index, (component, document) in enumerate(zip(made, documents, strict=True))
+            if component is not None
+        ]
+        return parts[0] if len(parts) == 1 else dg.Definitions.merge(*parts)
     folder = file.parent
     tree = _tree(project, folder)
     context = tree.decl_load_context.for_component_loc(ComponentPath.from_path(folder))
@@ -53,13 +70,11 @@ def build_from_values(project: Project, file: Path, documents: Sequence[Value]) 
         )
         decls.append(decl)
         positions.append(source.source_position_tree.position)
-        made = made_at_once(document)
-        tree.state_tracker.set_cache_data(path, component_decl=decl, component=made)
+        tree.state_tracker.set_cache_data(path, component_decl=decl, component=made[index])
     loc = ComponentPath.from_path(folder)
     whole = YamlFileDecl(loc=loc, context=context, decls=decls, source_positions=positions)
     tree.state_tracker.set_cache_data(loc, component_decl=whole)
-    with _quiet():
-        return tree.build_defs(loc)
+    return tree.build_defs(loc)
 
 
 def build_from_python(project: Project, file: Path) -> dg.Definitions:
@@ -73,14 +88,12 @@ def build_from_python(project: Project, file: Path) -> dg.Definitions:
         tree.state_tracker.set_cache_data(place, component_decl=decl)
     for name, child in decl.decls.items():
         tree.state_tracker.set_cache_data(ComponentPath.from_path(file, name), component_decl=child)
-    with _quiet():
-        return tree.build_defs(loc)
+    return tree.build_defs(loc)
 
 
 def build_by_name(project: Project, folder: Path) -> dg.Definitions:
     """The definitions of a folder as Dagster finds them, through its own interface."""
-    with _quiet():
-        return _tree(project, folder).build_defs(folder)
+    return _tree(project, folder).build_defs(folder)
 
 
 def is_folder_component(file: Path, documents: Sequence[Value]) -> bool:
@@ -95,7 +108,7 @@ def is_folder_component(file: Path, documents: Sequence[Value]) -> bool:
     )
 
 
-def made_at_once(document: Value) -> dg.Component | None:
+def made_at_once(document: Value) -> NotebookRunnerComponent | None:
     """Our own component without templates, which Dagster need not look through for any.
 
     That is a quarter of what loading it costs. One with a mistake is left to Dagster, which says
@@ -110,6 +123,39 @@ def made_at_once(document: Value) -> dg.Component | None:
         return NotebookRunnerComponent.model_validate(attributes)
     except ValidationError:
         return None
+
+
+def _build_at_once(
+    project: Project,
+    file: Path,
+    index: int,
+    component: NotebookRunnerComponent,
+    document: Value,
+) -> dg.Definitions:
+    """What a component's tree would make of it, each thing once.
+
+    The tree makes every asset, schedule and check a second time, to note where it comes from.
+    """
+    whole = _context_of(project)
+    path = ComponentPath.from_path(file.parent, index)
+    model = ComponentFileModel.model_construct(**document.value)
+    decl: Any = YamlDecl(context=whole, source_tree=None, component_file_model=model, loc=path)
+    context = dataclasses.replace(whole, component_loc=path, component_decl=decl)
+    references = component.get_code_references_for_yaml(
+        file, _position(document, str(file)), context
+    )
+    origin = {
+        "dagster/code_references": dg.CodeReferencesMetadataValue(code_references=list(references)),
+        "dagster/component_origin": ObjectMetadataValue(component),
+    }
+    return component.build_placed(dataclasses.replace(component.place(context), origin=origin))
+
+
+@functools.lru_cache(maxsize=8)
+def _context_of(project: Project) -> dg.ComponentLoadContext:
+    tree = _tree(project, project.defs_folder)
+    nothing: Any = None  # each component has a declaration of its own
+    return dg.ComponentLoadContext.from_decl_load_context(tree.decl_load_context, nothing)
 
 
 def _type_of(name: str) -> Any:
@@ -127,14 +173,13 @@ def _tree(project: Project, folder: Path) -> dg.ComponentTree:
     module = ModuleType(".".join([project.defs_module, *parts]))
     module.__file__ = None
     module.__path__ = [str(folder)]
-    with _quiet():
-        return dg.ComponentTree.from_module(defs_module=module, project_root=project.root)
+    return dg.ComponentTree.from_module(defs_module=module, project_root=project.root)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Keep Dagster from warning of what it is made of itself; around the whole of a load."""
     with warnings.catch_warnings():
-        # About how Dagster's own loader is made; nobody here can act on it.
         warnings.simplefilter("ignore", dg.BetaWarning)
         warnings.simplefilter("ignore", dg.PreviewWarning)
         yield

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dagbook.location_trees import (
     build_from_python,
     build_from_values,
     made_at_once,
+    quiet,
 )
 from dagbook.notebook_runner.component import NotebookRunnerComponent
 from dagbook.project import Project, create_project
@@ -28,6 +30,7 @@ HEAD = "type: dagbook.NotebookRunnerComponent\nattributes:\n  notebook: n.ipynb\
 
 TEXTS = {
     "notebook": HEAD + "  schedule: 0 6 * * *\n  owners: [team:growth]\n  tags: {tier: gold}\n",
+    "own_job": HEAD + "  schedule: {cron: 0 6 * * *, own_job: true}\n",
     "two": HEAD + "  key: one\n---\n# second\n" + HEAD + "  key: two\n  deps: [one]\n",
     "aliases": HEAD + "  tags: &tags {a: x, b: 'on'}\n  key: k\n---\n"
     "type: dagbook.NotebookRunnerComponent\nattributes:\n  <<: {notebook: n.ipynb, key: l}\n"
@@ -63,10 +66,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         "nbformat": 4,
         "nbformat_minor": 5,
         "metadata": {"kernelspec": {"name": "python3", "language": "python"}},
-        "cells": [{**cell, "execution_count": None}],
+        "cells": [
+            {**cell, "execution_count": None},
+            {**cell, "execution_count": None, "id": "b", "metadata": {"tags": ["check:fine"]}},
+        ],
     }
     (project.root / "n.ipynb").write_text(json.dumps(document))
     return project
+
+
+@pytest.fixture(autouse=True)
+def no_warnings_of_what_dagster_uses_itself() -> Iterator[None]:
+    with quiet():
+        yield
 
 
 def component(project: Project, name: str, text: str) -> Path:
@@ -94,7 +106,15 @@ def described(defs: dg.Definitions) -> Any:
             )
             for spec in defs.resolve_all_asset_specs()
         },
-        "schedules": [schedule.name for schedule in defs.schedules or []],
+        "of assets": [spec.metadata for spec in defs.resolve_all_asset_specs()],
+        "of checks": [
+            (check.key, check.metadata)
+            for asset in defs.assets or []
+            if isinstance(asset, dg.AssetsDefinition)
+            for check in asset.check_specs
+        ],
+        "of schedules": [(schedule.name, schedule.metadata) for schedule in defs.schedules or []],
+        "of jobs": [(job.name, job.metadata) for job in defs.jobs or []],
     }
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 
-from dagbook.project import component_file_in, find_project
+from dagbook.project import Project, component_file_in, find_project
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,19 @@ class Place:
         return str(self.file) if self.file is not None else "NotebookRunnerComponent"
 
 
+_being_loaded: ContextVar[Project | None] = ContextVar("_being_loaded", default=None)
+
+
+@contextmanager
+def components_of(project: Project) -> Iterator[None]:
+    """Spare each component the search for its project, while all of one are loaded."""
+    token = _being_loaded.set(project)
+    try:
+        yield
+    finally:
+        _being_loaded.reset(token)
+
+
 def find_place(context: dg.ComponentLoadContext) -> Place:
     """Find out where a component stands.
 
@@ -32,8 +48,11 @@ def find_place(context: dg.ComponentLoadContext) -> Place:
     path = getattr(context.component_loc, "file_path", None)
     if not isinstance(path, Path):
         return Place(None, ())
-    folder = path if path.is_dir() else path.parent
-    project = find_project(folder)
+    file = component_file_in(path)
+    folder = path if file is not None or path.is_dir() else path.parent
+    project = _being_loaded.get() or find_project(context.project_root)
+    if project is None or not folder.is_relative_to(project.defs_folder):
+        project = find_project(folder)
     if project is not None and folder.is_relative_to(project.defs_folder):
         parts = folder.relative_to(project.defs_folder).parts
         name = project.module
@@ -43,4 +62,4 @@ def find_place(context: dg.ComponentLoadContext) -> Place:
     if path.suffix == ".py" and path.name != "component.py":
         function = context.component_path.instance_key
         return Place(path, (*parts, str(function or path.stem)))
-    return Place(component_file_in(folder) or path, parts or (name,))
+    return Place(file or component_file_in(folder) or path, parts or (name,))
