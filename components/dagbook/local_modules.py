@@ -49,12 +49,17 @@ def local_modules(notebook: Notebook, roots: Sequence[Path]) -> tuple[Path, ...]
     """
     if notebook.language != "python":
         return ()
+    sources = [
+        source
+        for cell in notebook.cells
+        if cell.cell_type == "code" and not cell.is_skipped
+        if "import" in (source := cell.kernel_source) or "%run" in source
+    ]
+    if not sources:
+        return ()
     folders = [root.resolve() for root in roots]
     waiting: list[_Module] = []
-    for cell in notebook.cells:
-        if cell.cell_type != "code" or cell.is_skipped:
-            continue
-        source = cell.kernel_source
+    for source in sources:
         if "import" in source:
             module = parse_python(source)
             for found in _imports(module) if module else ():

@@ -95,8 +95,9 @@ def _read_bytes(path: Path, label: str, within: Path | None) -> bytes:
 
 def _refuse_outside(label: str, descriptor: int, within: Path) -> None:
     # Of what was opened, not of the name: that may have become a link since it was looked at.
-    real = Path(os.path.realpath(f"/proc/self/fd/{descriptor}"))
-    if not real.is_relative_to(within.resolve()):
+    real = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 (no name of a file)
+    folder = os.path.realpath(within)
+    if not real.startswith(folder.rstrip(os.sep) + os.sep):
         raise DagbookError(
             f"{label}: leads to a file outside the project {within}; put the notebook itself there."
         )

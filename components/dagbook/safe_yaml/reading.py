@@ -71,8 +71,10 @@ def decoded(data: bytes) -> str:
 
 def _opened(handle: int, path: Path) -> Path:
     # What the handle leads to, where the system tells: the name may lead elsewhere by now.
-    own = Path(f"/proc/self/fd/{handle}")
-    return Path(os.path.realpath(own if own.exists() else path))
+    try:
+        return Path(os.readlink(f"/proc/self/fd/{handle}"))  # noqa: PTH115 (no name of a file)
+    except OSError:
+        return Path(os.path.realpath(path))
 
 
 def _too_large(max_bytes: int) -> Refused:
