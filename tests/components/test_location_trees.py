@@ -101,20 +101,18 @@ def described(defs: dg.Definitions) -> Any:
                 spec.kinds,
                 [dep.asset_key for dep in spec.deps],
                 # With the file and line of each component.
-                spec.metadata.get("dagster/code_references"),
-                sorted(spec.metadata),
+                spec.metadata,
             )
             for spec in defs.resolve_all_asset_specs()
         },
-        "of assets": [spec.metadata for spec in defs.resolve_all_asset_specs()],
-        "of checks": [
-            (check.key, check.metadata)
+        "checks": {
+            check.key: check.metadata
             for asset in defs.assets or []
             if isinstance(asset, dg.AssetsDefinition)
             for check in asset.check_specs
-        ],
-        "of schedules": [(schedule.name, schedule.metadata) for schedule in defs.schedules or []],
-        "of jobs": [(job.name, job.metadata) for job in defs.jobs or []],
+        },
+        "schedules": {schedule.name: schedule.metadata for schedule in defs.schedules or []},
+        "jobs": {job.name: job.metadata for job in defs.jobs or []},
     }
 
 
