@@ -127,6 +127,8 @@ def _as_json(value: Any) -> Any:
 def _comments(text: str) -> dict[int, str]:
     """Each line's comment without its sign, by line from 1."""
     comments: dict[int, str] = {}
+    if "#" not in text:
+        return comments
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT:

@@ -63,7 +63,7 @@ class NotebookAsset:
         """The name of the asset's op, which is also its place in a run's config."""
         return op_name(self.key)
 
-    @property
+    @cached_property
     def notebook_path(self) -> Path:
         """The notebook's file."""
         return self.project_root / self.component.notebook
