@@ -1,7 +1,8 @@
 """Every YAML that Dagster's documentation shows for its dbt, sling, dlt and fivetran components.
 
 Taken from Dagster's repository (Apache-2.0), each with its path there: the snippets below
-``examples/docs_snippets/docs_snippets/guides/components/integrations``, the blocks written right
+``examples/docs_snippets/docs_snippets`` (``guides/components/integrations`` where no other folder
+is named), the blocks written right
 into the pages below ``docs/docs/integrations/libraries``, and the docstrings of the component
 classes. YAML of other programs on the same pages (dbt's profiles, Sling's replications, Dagster's
 instance) is no component file and never screened.
@@ -23,7 +24,11 @@ REGISTRY = Registry(
 #: What a platform team that knows these projects would release.
 RELEASED = ScreeningRules(
     environment=frozenset(
-        {"FIVETRAN_ACCOUNT_ID", "FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "SOME_PASSWORD"}
+        {
+            *("FIVETRAN_ACCOUNT_ID", "FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "SOME_PASSWORD"),
+            *("GIT_TOKEN", "SNOWFLAKE_ACCOUNT", "SNOWFLAKE_USER", "SNOWFLAKE_PASSWORD"),
+            "SNOWFLAKE_DATABASE",
+        }
     ),
     names=frozenset({"daily_partitions_def"}),
     template_vars_modules=frozenset({".template_vars"}),
@@ -76,6 +81,23 @@ KEYS = (
 )
 BY_NAME = "  connector_selector:\n    by_name:\n      - salesforce_warehouse_sync\n"
 
+SNOWFLAKE_LIST = (
+    SLING + "  sling:\n    connections:\n      - name: SNOWFLAKE\n        type: snowflake\n"
+    '        account: "{{ env.SNOWFLAKE_ACCOUNT }}"\n        user: "{{ env.SNOWFLAKE_USER }}"\n'
+    '        password: "{{ env.SNOWFLAKE_PASSWORD }}"\n'
+    '        database: "{{ env.SNOWFLAKE_DATABASE }}"\n'
+    "    replications:\n      - path: replication.yaml\n"
+)
+NO_TYPE = "type: is missing: write `type: dagbook.NotebookRunnerComponent` or another component's"
+
+
+def unregistered(module: str) -> str:
+    return (
+        f"type: `{module}` is not registered: install the package, or name the module in "
+        "`registry_modules` of the project. Registered: dagster, dagster_dbt, dagster_dlt, "
+        "dagster_fivetran, dagster_sling"
+    )
+
 
 def variable(line: int, key: str, name: str) -> str:
     return f"{line}: {key}: `{{{{ env.{name} }}}}` {NO_VARIABLE}"
@@ -93,6 +115,17 @@ def keys(line: int) -> tuple[str, ...]:
 
 
 ACCOUNT = (*keys(4), variable(6, "workspace.account_id", "FIVETRAN_ACCOUNT_ID"))
+SNOWFLAKE_KEYS = tuple(
+    variable(line, f"sling.connections.0.{key}", f"SNOWFLAKE_{key.upper()}")
+    for line, key in enumerate(("account", "user", "password", "database"), start=8)
+)
+# Dagster shows this one as a mistake, too.
+UNCLOSED = "7: found unexpected end of stream, while scanning a quoted scalar that starts in line 6"
+ON_CRON = call(
+    9,
+    "asset_post_processors.0.attributes.automation_condition",
+    "{{ automation_condition.on_cron('@daily') }}",
+)
 
 DOCUMENTED = [
     # dbt
@@ -212,6 +245,141 @@ DOCUMENTED = [
         "# defs.yaml\n\n" + DBT + 'attributes:\n  project: "{{ project_root }}/path/to/dbt_project"\n'
         "  cli_args:\n    - build\n",
     ),
+    Documented(
+        "integrations/dbt/component/group-defs.yaml",
+        f"{DBT}template_vars_module: .template_vars\n\n{ROOT}  translation:\n"
+        '    group_name: "{{ group_from_fqn(node.fqn) }}"\n'
+        '    description: "Transforms data using dbt model {{ node.name }}"\n',
+        (
+            f"2: {NO_MODULE}",
+            call(7, "translation.group_name", "{{ group_from_fqn(node.fqn) }}"),
+        ),
+        (call(7, "translation.group_name", "{{ group_from_fqn(node.fqn) }}"),),
+    ),
+    Documented(
+        "integrations/dbt/component/snapshot/snapshot.yaml",
+        f'{DBT}\n{OLD_ROOT}  select: "resource_type:snapshot"\n  op:\n    pool: "dbt-snapshots"',
+    ),
+    Documented(
+        "integrations/dbt/component/snapshot/snapshot_inventory.yaml",
+        f'{DBT}\n{OLD_ROOT}  select: "resource_type:snapshot,path:snapshots/inventory/*"\n\n'
+        'post_processing:\n  assets:\n    - target: "*"\n      attributes:\n'
+        '        pool: "inventory-snapshots"',
+        (f"7: {NO_POST_PROCESSING}",),
+    ),
+    Documented(
+        "integrations/dbt/component/snapshot/snapshot_sales.yaml",
+        f'{DBT}\n{ROOT}  select: "resource_type:snapshot,path:snapshots/sales/*"\n'
+        '  op:\n    pool: "sales-snapshots"',
+    ),
+    Documented(
+        "integrations/dbt/component/snapshot/models.yaml",
+        f'{DBT}\n{ROOT}  exclude: "resource_type:snapshot"',
+    ),
+    Documented("integrations/dbt/defs.yaml", f"{DBT}\n{OLD_ROOT}"),
+    Documented(
+        "integrations/dbt/blue_green/defs.yaml",
+        DBT + "\nattributes:\n  project:\n    project_dir: ../../dbt_project\n"
+        "  # it runs models and tests in one call\n  cli_args:\n    - build\n",
+    ),
+    Documented(
+        "integrations/dbt/pythonic/custom_component_incremental_defs.yaml",
+        "type: my_project.lib.incremental_dbt_component.IncrementalDbtProjectComponent\n\n"
+        f'template_vars_module: .template_vars\n{ROOT}  select: "config.materialized:incremental"\n'
+        + DAILY,
+        (
+            f"1: {unregistered('my_project.lib.incremental_dbt_component')}",
+            f"3: {NO_MODULE}",
+            f"7: {NO_POST_PROCESSING}",
+            f"11: {NO_NAME}",
+        ),
+        (f"1: {unregistered('my_project.lib.incremental_dbt_component')}",),
+    ),
+    Documented(
+        "integrations/dbt/pythonic/custom_component_translator_defs.yaml",
+        f"type: my_project.lib.custom_dbt_component.CustomDbtProjectComponent\n\n{ROOT}",
+        (f"1: {unregistered('my_project.lib.custom_dbt_component')}",),
+        (f"1: {unregistered('my_project.lib.custom_dbt_component')}",),
+    ),
+    Documented(
+        "dbt/index.md, private repositories",
+        DBT + "\nattributes:\n  project:\n"
+        "    repo_url: https://some-host.com/your-org/your-dbt-project.git\n"
+        "    repo_relative_path: path/to/dbt\n    token: '{{ env.GIT_TOKEN }}'\n",
+        (variable(7, "project.token", "GIT_TOKEN"),),
+    ),
+    Documented(
+        "dbt/index.md, partitioned and unpartitioned models",
+        "post_processing:\n  assets:\n"
+        "    - target: 'key:orders_incremental or key:events_incremental'\n      attributes:\n"
+        "        partitions_def: '{{ daily_partitions_def }}'\n",
+        (f"1: {NO_TYPE}", f"1: {NO_POST_PROCESSING}", f"5: {NO_NAME}"),
+        (f"1: {NO_TYPE}",),
+    ),
+    Documented(
+        "dbt/index.md, manifest generation",
+        f"# defs.yaml\n{DBT}\nattributes:\n  project:\n"
+        "    project_dir: '{{ project_root }}/path/to/dbt_project'\n"
+        "    prepare_project_cli_args: ['compile', '--quiet']\n",
+    ),
+    Documented(
+        "dbt/index.md, insights",
+        f"# defs.yaml\n{DBT}\nattributes:\n  project: '{{{{ project_root }}}}/path/to/dbt_project'\n"
+        "  include_metadata:\n    - insights\n",
+    ),
+    Documented(
+        "dbt/index.md, insights with other metadata",
+        "attributes:\n  project: '{{ project_root }}/path/to/dbt_project'\n"
+        "  include_metadata:\n    - column_metadata\n    - row_count\n    - insights\n",
+        (f"1: {NO_TYPE}",),
+        (f"1: {NO_TYPE}",),
+    ),
+    Documented(
+        "components/index/20-component-jdbt.yaml",
+        DBT + "\nattributes:\n  dbt:\n    project_dir: ../../../dbt/jdbt\n",
+    ),
+    Documented(
+        "components/index/22-project-jdbt.yaml",
+        DBT + '\nattributes:\n  project: "{{ context.project_root }}/dbt/jdbt"\n'
+        '  translation:\n    key: "target/main/{{ node.name }}"\n',
+    ),
+    Documented(
+        "components/index/20-project-jdbt-incorrect.yaml",
+        'type: dagster_dt.dbt_project\n\nattributes:\n'
+        '  project: "{{ context.project_root }}/dbt/jdbt"\n'
+        '  translation:\n    key: "target/main/{{ node.name }}\n',
+        (UNCLOSED,),
+        (UNCLOSED,),
+    ),
+    Documented(
+        "components/index/27-component-jdbt-automation.yaml",
+        DBT + "\nattributes:\n  dbt:\n    project_dir: ../../../dbt/jdbt\n  asset_attributes:\n"
+        '    key: "target/main/{{ node.name }}"\n  asset_post_processors:\n    - target: "*"\n'
+        '      attributes:\n        automation_condition: "{{ automation_condition.eager() }}"\n'
+        '        metadata:\n            automation_condition: "eager"\n',
+        (
+            "7: asset_attributes.key: `{{ node.name }}` is no name that may stand here. Known: "
+            "context.project_root, project_root",
+            call(
+                11, "asset_post_processors.0.attributes.automation_condition",
+                "{{ automation_condition.eager() }}",
+            ),
+        ),
+        (
+            "7: asset_attributes.key: `{{ node.name }}` is no name that may stand here. Known: "
+            "env.GIT_TOKEN, env.FIVETRAN_API_KEY, env.FIVETRAN_API_SECRET, env.SOME_PASSWORD, "
+            "env.SNOWFLAKE_USER, env.SNOWFLAKE_ACCOUNT, env.SNOWFLAKE_DATABASE, "
+            "context.project_root, …",
+            call(
+                11, "asset_post_processors.0.attributes.automation_condition",
+                "{{ automation_condition.eager() }}",
+            ),
+        ),
+    ),
+    Documented(
+        "etl-pipeline-tutorial/transform.md",
+        DBT + "\nattributes:\n  project: '{{ project_root }}/transform/jdbt'\n",
+    ),
     # sling
     Documented("sling-component/5-component.yaml", SLING + "  replications:\n    - path: replication.yaml\n"),
     Documented(
@@ -240,6 +408,35 @@ DOCUMENTED = [
         "      translation:\n        group_name: sling_data\n"
         '        description: "Loads data from Sling replication {{ stream_definition.name }}"\n',
     ),
+    Documented("integrations/sling/defs.yaml", SLING + "  replications:\n    - path: replication.yaml"),
+    Documented(
+        "components/index/12-component.yaml",
+        "type: dagster_sling.SlingReplicationComponent\n\nattributes:\n  replication:\n"
+        "    path: replication.yaml\n",
+    ),
+    Documented(
+        "components/index/14-component-connections.yaml",
+        SLING + "  sling:\n    connections:\n      - name: DUCKDB\n        type: duckdb\n"
+        "        instance: /tmp/jaffle_platform.duckdb\n"
+        "  replications:\n    - path: replication.yaml\n",
+    ),
+    Documented(
+        "components/index/26-component-ingest-automation.yaml",
+        "type: dagster_components.dagster_sling.SlingReplicationCollectionComponent\n\n"
+        "attributes:\n  replications:\n    - path: replication.yaml\n  asset_post_processors:\n"
+        '    - target: "*"\n      attributes:\n'
+        "        automation_condition: \"{{ automation_condition.on_cron('@daily') }}\"\n"
+        '        metadata:\n          automation_condition: "on_cron(@daily)"\n',
+        (f"1: {unregistered('dagster_components.dagster_sling')}", ON_CRON),
+        (f"1: {unregistered('dagster_components.dagster_sling')}", ON_CRON),
+    ),
+    Documented("dg/using-env/8-defs.yaml", SNOWFLAKE_LIST, SNOWFLAKE_KEYS),
+    Documented(
+        "dg/using-env/10-component-with-env-deps.yaml",
+        SNOWFLAKE_LIST + "\nrequirements:\n  env:\n    - SNOWFLAKE_ACCOUNT\n    - SNOWFLAKE_USER\n"
+        "    - SNOWFLAKE_PASSWORD\n    - SNOWFLAKE_DATABASE\n",
+        SNOWFLAKE_KEYS,
+    ),
     # dlt
     Documented(
         "dlt-component/6-component.yaml",
@@ -266,6 +463,10 @@ DOCUMENTED = [
         '          resource_name: "{{ resource.name }}"\n'
         '          pipeline_name: "{{ pipeline.pipeline_name }}"\n'
         '          is_transformer: "{{ resource.is_transformer }}"\n',
+    ),
+    Documented(
+        "integrations/dlt/defs.yaml",
+        DLT + "    - source: .loads.my_load_source\n      pipeline: .loads.my_load_pipeline",
     ),
     # fivetran
     Documented(
