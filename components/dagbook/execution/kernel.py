@@ -21,6 +21,7 @@ from typing import Any
 from dagbook.errors import DagbookError
 from dagbook.execution import guardian as guardian_script
 from dagbook.execution.cgroups import CPU, GROUP_PREFIX, MEMORY, PROCESSES, RunGroups, make_groups
+from dagbook.execution.kernel_start import ipykernel_command
 from dagbook.execution.kernelspec import KernelSpec
 from dagbook.execution.means import Means
 from dagbook.policy import Size
@@ -317,10 +318,7 @@ def _command(spec: KernelSpec, connection_file: Path) -> list[str]:
     major, minor = sys.version_info[:2]
     if command[0] in {"python", f"python{major}", f"python{major}.{minor}"}:
         command[0] = sys.executable
-    if spec.is_ipykernel:
-        # The history database in the home folder is shared by all kernels of a user, and locked.
-        command.append("--HistoryManager.hist_file=:memory:")
-    return command
+    return ipykernel_command(command) if spec.is_ipykernel else command
 
 
 def _make_groups(means: Means, size: Size, *, limit_cpu: bool) -> RunGroups | None:
