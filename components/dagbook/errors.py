@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -21,6 +20,8 @@ class DagbookError(Exception):
 
 def nearest_first(word: str, choices: Iterable[str]) -> list[str]:
     """Order ``choices`` by likeness to ``word``, the nearest first, ties alphabetically."""
+    import difflib  # most runs have nothing to complain about
+
     return sorted(
         choices,
         key=lambda choice: (
@@ -35,6 +36,8 @@ def did_you_mean(word: str, choices: Iterable[str], *, limit: int = 8) -> str:
 
     Only a near word is suggested; the known words are listed either way, nearest first.
     """
+    import difflib
+
     ordered = nearest_first(word, choices)
     if not ordered:
         return "There are none."

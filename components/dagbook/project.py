@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,6 +208,8 @@ def _read_dg_table(path: Path, _version: tuple[int, ...]) -> Mapping[str, Any] |
             return None
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise DagbookError(f"cannot read {path}: {reason}") from None
+    import tomllib  # a notebook of no project does without
+
     try:
         table: Any = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

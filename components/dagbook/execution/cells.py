@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from dagbook.execution.result import (
     MetricPoint,
     RunStatus,
 )
+from dagbook.execution.verdict import Verdict
 from dagbook.execution.wire import Message
 from dagbook.execution.words import in_one_line
 from dagbook.notebook import Cell, Notebook, RoleKind
@@ -44,15 +44,6 @@ _CELL_STATUS = {
     RunStatus.CANCELLED: CellStatus.CANCELLED,
     RunStatus.FAILED: CellStatus.FAILED,
 }
-
-
-@dataclass
-class Verdict:
-    """Why a run does not go on: set once, by whoever notices first."""
-
-    status: RunStatus
-    reason: str
-    cause: Cause = Cause.NONE
 
 
 class CellRunner:

@@ -1,7 +1,7 @@
 """Stands between the runner and a kernel, and ends every descendant whatever happens.
 
-Runs as a process of its own (`python -I -S guardian.py SETTINGS COMMAND…`), so it imports only
-the standard library and nothing of dagbook. The runner holds the write end of the control pipe;
+Runs as a process of its own (`python -I -S guardian.py SETTINGS… -- COMMAND…`), so it imports
+only the standard library and nothing of dagbook, and little, for the kernel waits for it. The runner holds the write end of the control pipe;
 when that closes, because the runner finished, crashed or was killed, the guardian kills the
 kernel and everything it ever started.
 
@@ -10,10 +10,7 @@ but reap: when the init dies, Linux kills everything in the namespace, and the i
 guardian. Everywhere else it is a subreaper, so even a daemon that forked twice into a session of
 its own comes back to it.
 
-SETTINGS is one JSON object: ``control`` and ``status``, the descriptors of the pipes; ``scratch``,
-a folder to remove when the runner is gone; ``cpus`` to pin the kernel to; ``namespace``, whether
-to try one; ``groups``, the control groups the kernel is to be in, by controller; ``counters``,
-files in them whose last content the runner wants.
+SETTINGS are words NAME=VALUE, see `Settings`.
 
 Control pipe, one line each: ``int`` and ``term`` signal the kernel's process group, ``kill``
 kills everything. Status pipe, one line each: ``pid N`` once the kernel runs, ``held MEANS…``,
@@ -25,9 +22,7 @@ after which it closes.
 from __future__ import annotations
 
 import ctypes
-import json
 import os
-import resource
 import select
 import signal
 import sys
@@ -45,15 +40,77 @@ NAMESPACE = "namespace"
 GIVE_UP_SECONDS = 5.0
 
 
+class Settings:
+    """What a guardian is told on its command line.
+
+    Args:
+        control: the descriptor of the pipe it is commanded through.
+        status: that of the pipe it answers through.
+        scratch: a folder to remove when the runner is gone.
+        cpus: to pin the kernel to; all when empty.
+        namespace: whether to try a PID namespace.
+        groups: the control groups the kernel is to be in, by controller.
+        counters: files in them whose last content the runner wants.
+    """
+
+    def __init__(
+        self,
+        control: int,
+        status: int,
+        scratch: str,
+        cpus: list[int],
+        namespace: bool,
+        groups: dict[str, str],
+        counters: list[str],
+    ) -> None:
+        self.control = control
+        self.status = status
+        self.scratch = scratch
+        self.cpus = cpus
+        self.namespace = namespace
+        self.groups = groups
+        self.counters = counters
+
+    def words(self) -> list[str]:
+        """Them as words of a command line."""
+        return [
+            f"control={self.control}",
+            f"status={self.status}",
+            f"scratch={self.scratch}",
+            *(f"cpu={cpu}" for cpu in self.cpus),
+            *(["namespace=try"] if self.namespace else []),
+            *(f"group={name}={folder}" for name, folder in self.groups.items()),
+            *(f"counter={path}" for path in self.counters),
+        ]
+
+    @classmethod
+    def read(cls, words: list[str]) -> Settings:
+        """Them as `words` has written them."""
+        told: dict[str, list[str]] = {}
+        for word in words:
+            name, _, value = word.partition("=")
+            told.setdefault(name, []).append(value)
+        groups = [group.partition("=") for group in told.get("group", [])]
+        return cls(
+            control=int(told["control"][0]),
+            status=int(told["status"][0]),
+            scratch=told["scratch"][0],
+            cpus=[int(cpu) for cpu in told.get("cpu", [])],
+            namespace="namespace" in told,
+            groups={name: folder for name, _, folder in groups},
+            counters=told.get("counter", []),
+        )
+
+
 class Guardian:
     """One kernel's guardian; see the module's docstring for what it reads and writes."""
 
-    def __init__(self, settings: dict[str, object], command: list[str]) -> None:
+    def __init__(self, settings: Settings, command: list[str]) -> None:
         self.settings = settings
         self.command = command
-        self.control = int(str(settings["control"]))
-        self.status = int(str(settings["status"]))
-        self.groups: dict[str, str] = dict(settings["groups"])  # type: ignore[call-overload]
+        self.control = settings.control
+        self.status = settings.status
+        self.groups = settings.groups
         self.kernel = 0
         self.init = 0
         self.exit_code: int | None = None
@@ -76,7 +133,7 @@ class Guardian:
         self.terminated = False
         signal.signal(signal.SIGTERM, self._on_terminate)
 
-        held = self._start_in_namespace() if self.settings["namespace"] else None
+        held = self._start_in_namespace() if self.settings.namespace else None
         if held is None:
             held = self._start_kernel(in_namespace=False)
         # Our own copies would keep the kernel's output pipe open after its end.
@@ -176,10 +233,9 @@ class Guardian:
                 if not self._mount_proc():
                     return
                 held.append(NAMESPACE)
-            cpus = self.settings["cpus"]
-            if cpus:
+            if self.settings.cpus:
                 try:
-                    os.sched_setaffinity(0, cpus)  # type: ignore[arg-type]
+                    os.sched_setaffinity(0, self.settings.cpus)
                     held.append("affinity")
                 except OSError:
                     pass
@@ -207,7 +263,7 @@ class Guardian:
         mounted = self.libc.mount(b"proc", b"/proc", b"proc", MS_NOSUID_NODEV_NOEXEC, None)
         return bool(mounted == 0)
 
-    def watch(self) -> int:
+    def watch(self) -> None:
         """Wait for the kernel's end or the runner's word, then kill what is left."""
         poller = select.poll()
         poller.register(self.control, select.POLLIN)
@@ -228,18 +284,18 @@ class Guardian:
             import shutil  # slow, and seldom needed
 
             # Nobody else is left to remove the sockets and the connection file.
-            shutil.rmtree(str(self.settings["scratch"]), ignore_errors=True)
+            shutil.rmtree(self.settings.scratch, ignore_errors=True)
         self._tell_counters()
         code = self.exit_code if self.exit_code is not None else -int(signal.SIGKILL)
         self._tell(f"exit {code}")
         remove_groups(list(self.groups.values()))
+        import resource  # while the kernel started there was no time for it
+
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         self._tell(f"usage {used.ru_utime + used.ru_stime:.3f} {used.ru_maxrss * 1024}")
-        return 0
 
     def _tell_counters(self) -> None:
-        counters: list[str] = self.settings["counters"]  # type: ignore[assignment]
-        for number, path in enumerate(counters):
+        for number, path in enumerate(self.settings.counters):
             try:
                 with open(path) as file:  # noqa: PTH123
                     self._tell(f"counter {number} {' '.join(file.read().split())}")
@@ -382,13 +438,14 @@ def _children(pid: int) -> list[int]:
     return result
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     """Start the command in `arguments`, watch it and the runner, leave nothing behind."""
-    settings, *command = arguments
-    guardian = Guardian(json.loads(settings), command)
+    end = arguments.index("--")
+    guardian = Guardian(Settings.read(arguments[:end]), arguments[end + 1 :])
     guardian.start()
-    return guardian.watch()
+    guardian.watch()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])
+    os._exit(0)  # nothing is left to be done, and the runner waits for it

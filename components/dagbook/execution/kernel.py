@@ -12,7 +12,6 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from shutil import rmtree
@@ -76,15 +75,16 @@ class Kernel:
                 [
                     # Isolated and without site-packages: nothing of the project runs in it.
                     sys.executable, "-I", "-S", guardian_script.__file__,
-                    json.dumps({
-                        "control": control_read,
-                        "status": status_write,
-                        "scratch": str(self.scratch),
-                        "cpus": cpus,
-                        "namespace": means.namespaces,
-                        "groups": {name: str(path) for name, path in self._folders.items()},
-                        "counters": [str(path) for path in self._counters],
-                    }),
+                    *guardian_script.Settings(
+                        control=control_read,
+                        status=status_write,
+                        scratch=str(self.scratch),
+                        cpus=cpus,
+                        namespace=means.namespaces,
+                        groups={name: str(path) for name, path in self._folders.items()},
+                        counters=[str(path) for path in self._counters],
+                    ).words(),
+                    "--",
                     *_command(spec, connection_file),
                 ],
                 cwd=cwd,
@@ -233,15 +233,30 @@ class Kernel:
         if self._control >= 0:
             os.close(self._control)  # the guardian's signal to clear up
             self._control = -1
-            try:
-                self._guardian.wait(guardian_script.GIVE_UP_SECONDS + 5)
-            except subprocess.TimeoutExpired:
+            if not self._has_guardian_ended(guardian_script.GIVE_UP_SECONDS + 5):
                 self._guardian.kill()
-                self._guardian.wait()
+            self._guardian.wait()
             self.read_status()
             os.close(self.status)
             self._remove_traces()
             self._drain.join(timeout=1)
+
+    def _has_guardian_ended(self, seconds: float) -> bool:
+        """Wait for it without looking again and again: the system tells when it has ended."""
+        try:
+            descriptor = os.pidfd_open(self._guardian.pid)
+        except (AttributeError, OSError):  # a system without, or it has been waited for
+            try:
+                self._guardian.wait(seconds)
+            except subprocess.TimeoutExpired:
+                return False
+            return True
+        try:
+            ended = select.poll()
+            ended.register(descriptor, select.POLLIN)
+            return bool(ended.poll(seconds * 1000))
+        finally:
+            os.close(descriptor)
 
     def _remove_traces(self) -> None:
         # The guardian has removed the groups, unless it was killed: then they still hold what
@@ -294,7 +309,7 @@ def _connection(folder: Path, spec: KernelSpec) -> dict[str, Any]:
         **ports,
         # Signing is switched off by an empty key. It would buy nothing: who can enter the folder
         # of the sockets can read the key there too. Only ipykernel is known to do without.
-        "key": "" if spec.is_ipykernel else uuid.uuid4().hex,
+        "key": "" if spec.is_ipykernel else os.urandom(16).hex(),
         "signature_scheme": "hmac-sha256",
         "kernel_name": spec.name,
     }
@@ -325,7 +340,7 @@ def _make_groups(means: Means, size: Size, *, limit_cpu: bool) -> RunGroups | No
     wanted = {n: c for n, c in means.controllers.items() if n != CPU or limit_cpu}
     return make_groups(
         wanted,
-        f"{GROUP_PREFIX}{uuid.uuid4().hex[:16]}",
+        f"{GROUP_PREFIX}{os.urandom(8).hex()}",
         memory_bytes=size.memory_bytes,
         cpus=size.cpus,
     )

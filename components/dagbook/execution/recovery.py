@@ -15,7 +15,6 @@ from dagbook.execution.cgroups import is_group
 from dagbook.execution.guardian import remove_groups
 from dagbook.execution.journal import read_journal, to_json
 from dagbook.execution.kernel import SCRATCH_PREFIX
-from dagbook.execution.last_good import compare_with_last_good
 from dagbook.execution.outputs import CellOutputs
 from dagbook.execution.provenance import Provenance
 from dagbook.execution.result import (
@@ -31,7 +30,6 @@ from dagbook.execution.result import (
     RunStatus,
 )
 from dagbook.execution.run_folder import RUNNING_SUFFIX, RunFolder, sweep
-from dagbook.execution.stored_notebook import complete_document, serialise
 from dagbook.report import REPORTS_FILE_NAME, read_reports
 
 # Nothing is cut again: what stands in a journal was within its run's limits.
@@ -242,6 +240,10 @@ class _Replay:
 
     def write(self, folder: Path) -> Path:
         """Write the notebook beside the journal's folder, wherever that is now."""
+        # Not needed by the runs that find nothing left, which are nearly all.
+        from dagbook.execution.last_good import compare_with_last_good
+        from dagbook.execution.stored_notebook import complete_document, serialise
+
         assert self.document is not None
         result = self.result
         at = "" if self.running is None else f" in cell {self.running_cell + 1}"

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dagbook.execution.last_good import Comparison
 from dagbook.execution.provenance import Provenance
+
+if TYPE_CHECKING:
+    from dagbook.execution.last_good import Comparison
 
 SCHEMA_ID = "dagbook.execution/1"
 

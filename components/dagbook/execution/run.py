@@ -1,25 +1,22 @@
-"""Runs one notebook as production does: check, prepare, launch, execute, finish."""
+"""Runs one notebook as production does: check, prepare, launch, execute, finish.
+
+A cold run waits for its kernel to start. So what is needed only when that is on its way is
+imported only then, in the functions that need it.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from dagbook.context import CONTEXT_FILE_NAME
 from dagbook.errors import DagbookError
-from dagbook.execution.cells import CellRunner, Verdict
 from dagbook.execution.clock import Clock
-from dagbook.execution.collector import OutputCollector
 from dagbook.execution.events import ExecutionEvent
 from dagbook.execution.held_kernel import HeldKernel
 from dagbook.execution.journal import to_json
-from dagbook.execution.last_good import compare_with_last_good
-from dagbook.execution.messages import Conversation
-from dagbook.execution.outputs import CellOutputs
-from dagbook.execution.page import preload_page_writer, write_page
-from dagbook.execution.papermill_document import prepared_document
 from dagbook.execution.place import Place, take_place, unwritable
 from dagbook.execution.plan import Plan, RunOptions, make_plan
 from dagbook.execution.result import (
@@ -30,13 +27,17 @@ from dagbook.execution.result import (
     Resources,
     RunStatus,
 )
-from dagbook.execution.stored_notebook import complete_document, remove_banners, write_notebook
-from dagbook.execution.through_papermill import execute_through_papermill
-from dagbook.execution.tracing import Tracing
-from dagbook.execution.widgets import WidgetRecorder
+from dagbook.execution.verdict import Verdict
 from dagbook.execution.words import in_one_line
 from dagbook.notebook import Notebook
 from dagbook.report import REPORTS_FILE_NAME
+
+if TYPE_CHECKING:
+    from dagbook.execution.cells import CellRunner
+    from dagbook.execution.collector import OutputCollector
+    from dagbook.execution.messages import Conversation
+    from dagbook.execution.outputs import CellOutputs
+    from dagbook.execution.tracing import Tracing
 
 #: How long a kernel may take to end by itself, so that what the author registered for its
 #: exit (a tracking client's last batch, say) is carried out. Seconds.
@@ -158,6 +159,8 @@ class Execution:
         if kernel.group_folders:
             place.journal.event("groups", kernel.group_folders)
         place.journal.flush()
+        from dagbook.execution.tracing import Tracing
+
         self._tracing = Tracing(self.plan)
 
     def execute(self) -> None:
@@ -165,15 +168,26 @@ class Execution:
 
         Without parameters it is not asked: it would hand them back as they are.
         """
+        from dagbook.execution.stored_notebook import remove_banners
+
         document = self.plan.notebook.document
         source = {**document, "cells": remove_banners(document["cells"])}
         if self.plan.parameters:
+            from dagbook.execution.through_papermill import execute_through_papermill
+
             execute_through_papermill(self, source)
         else:
+            from dagbook.execution.papermill_document import prepared_document
+
             self.execute_cells(prepared_document(source))
 
     def execute_cells(self, document: Any) -> None:
         """Run the cells of a prepared document. Called by the engine, or by ourselves."""
+        from dagbook.execution.cells import CellRunner
+        from dagbook.execution.collector import OutputCollector
+        from dagbook.execution.messages import Conversation
+        from dagbook.execution.widgets import WidgetRecorder
+
         assert self._held is not None and self._tracing is not None
         plan, journal, held = self.plan, self._place.journal, self._held
         for cell in document["cells"]:
@@ -195,6 +209,8 @@ class Execution:
             if info is None:
                 return
             if plan.html:
+                from dagbook.execution.page import preload_page_writer
+
                 preload_page_writer()
             document["metadata"]["language_info"] = info["content"].get("language_info", {})
             widgets = WidgetRecorder(conversation, most_bytes=plan.output_limits.per_cell)
@@ -278,9 +294,13 @@ class Execution:
 
     def finish(self, place: Place) -> ExecutionResult:
         """Write the notebook, put it in its place, and say how it ended."""
+        from dagbook.execution.stored_notebook import complete_document, write_notebook
+
         self._close()
         result = self.result()
         if not result.succeeded:
+            from dagbook.execution.last_good import compare_with_last_good
+
             # Before the notebook is written: it may take the good one's place.
             result.last_good_run = compare_with_last_good(
                 result, output=place.output, folder=self._good_runs
@@ -310,6 +330,8 @@ class Execution:
                 stored=stored,
             )
             if self.plan.html:
+                from dagbook.execution.page import write_page
+
                 write_page(result, self._document)
         except DagbookError as unstored:
             result.tell_unstored(str(unstored))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -32,7 +31,7 @@ def guard(*command: str, start: list[str], **settings) -> list[list[str]]:
         "namespace": True, "groups": {}, "counters": [], **settings,
     }  # fmt: skip
     process = subprocess.Popen(
-        [*start, json.dumps(given), *command], pass_fds=(control_read, status_write),
+        [*start, *guardian.Settings(**given).words(), "--", *command], pass_fds=(control_read, status_write),
         stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
     )  # fmt: skip
     os.close(control_read)
@@ -52,6 +51,16 @@ def as_run() -> list[str]:
 
 def words(lines: list[list[str]], name: str) -> list[str]:
     return next(line[1:] for line in lines if line[0] == name)
+
+
+def test_what_it_is_told_arrives_whatever_stands_in_it():
+    told = {
+        "control": 5, "status": 7, "scratch": "/tmp/a=b c\n--", "cpus": [0, 3], "namespace": True,
+        "groups": {"memory": "/sys/x=y", "cpu": "/sys/z"}, "counters": ["/sys/x=y/n", "/sys/-- m"],
+    }  # fmt: skip
+    assert vars(guardian.Settings.read(guardian.Settings(**told).words())) == told
+    less = told | {"cpus": [], "namespace": False, "groups": {}, "counters": []}
+    assert vars(guardian.Settings.read(guardian.Settings(**less).words())) == less
 
 
 @pytest.mark.parametrize("namespace", [True, False])
