@@ -15,7 +15,7 @@ from dagbook.execution.outputs import FLOOR_BYTES, CellOutputs, Output, OutputLi
 from dagbook.execution.result import MetricPoint
 from dagbook.execution.stored_outputs import StoredOutputs
 from dagbook.execution.widgets import WidgetRecorder
-from dagbook.execution.wire import Message
+from dagbook.execution.wire import TEXT_JSON, Message
 
 CHECK_MIME = "application/vnd.dagbook.check+json"
 METRICS_MIME = "application/vnd.dagbook.metrics+json"
@@ -58,7 +58,9 @@ class OutputCollector:
         elif self._widgets.captures(position, message):
             pass
         elif kind == "stream":
-            self._stream(position, *stream_text(content), content.get(LEFT_OUT, 0))
+            self._stream(
+                position, *stream_text(content), content.get(LEFT_OUT, 0), content.get(TEXT_JSON)
+            )
         elif kind == "clear_output":
             self.outputs[position].clear(bool(content.get("wait")))
             self._journal.clear(position, bool(content.get("wait")))
@@ -83,13 +85,15 @@ class OutputCollector:
         else:
             self._journal.output(position, output, display_id)
 
-    def _stream(self, position: int, name: str, text: str, left_out: int) -> None:
+    def _stream(
+        self, position: int, name: str, text: str, left_out: int, as_json: memoryview | None
+    ) -> None:
         outputs = self.outputs[position]
         outputs.add_stream(name, text, left_out)
         if outputs.left_out_bytes:
             self._journal.crowded(position, outputs)
         else:
-            self._journal.stream(position, name, text)
+            self._journal.stream(position, name, text, as_json)
 
     def _update(self, display_id: str, output: Output, left_out: int) -> None:
         shown = [(at, kept) for at, kept in self.outputs.items() if kept.shows(display_id)]

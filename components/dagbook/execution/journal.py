@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +119,18 @@ class Journal:
         """Note that something happened; it reaches the disk with the next flush."""
         self._pending.append(list(fields))
 
-    def stream(self, cell: int, name: str, text: str) -> None:
-        """Note text a cell printed; consecutive pieces become one line."""
+    def stream(self, cell: int, name: str, text: str, as_json: memoryview | None = None) -> None:
+        """Note text a cell printed; consecutive pieces become one line.
+
+        Args:
+            as_json: the text in JSON, without the quotes, where that is known.
+        """
+        piece = text if as_json is None else as_json
         last = self._pending[-1] if self._pending else None
         if last is not None and last[0] == "stream" and last[1] == cell and last[2] == name:
-            last[3].append(text)
+            last[3].append(piece)
         else:
-            self._pending.append(["stream", cell, name, [text]])
+            self._pending.append(["stream", cell, name, [piece]])
         self._pending_bytes += len(text)
 
     def output(self, cell: int, output: Output, display_id: str | None) -> None:
@@ -289,7 +295,14 @@ def _snapshot(cell: int, outputs: CellOutputs) -> list[Any]:
 
 def _line(fields: list[Any]) -> bytes:
     if fields[0] == "stream":
-        fields = [*fields[:3], "".join(fields[3])]
+        *before, pieces = fields
+        # Of short pieces the text is made first.
+        texts = groupby(pieces, key=type)
+        joined = (
+            to_json("".join(group))[1:-1] if kind is str else b"".join(group)
+            for kind, group in texts
+        )
+        return b"".join([to_json(before)[:-1], b',"', *joined, b'"]\n'])
     return to_json(fields) + b"\n"
 
 

@@ -36,6 +36,12 @@ _CONTENT = 5
 _EMPTY = b"{}"
 _decode = json.JSONDecoder().raw_decode
 
+#: In the content of a stream message, where the text is long: its text as it stood there, in JSON
+#: without the quotes. To make the same of it again takes five times as long as to read it.
+TEXT_JSON = "dagbook_text_json"
+_LONG_TEXT = 16_384
+_STREAMS = {f'{{"name": "{name}", "text": "'.encode(): name for name in ("stdout", "stderr")}
+
 
 class Wire:
     """Writes and reads the messages of one conversation.
@@ -116,7 +122,7 @@ class Wire:
                 "msg_type": kind,
                 "parent_header": self._parent_of(parts[1]),
                 "metadata": {} if parts[2] == _EMPTY else _object(parts[2]),
-                "content": self._content(parts[3]),
+                "content": self._content(parts[3], kind),
                 "buffers": [memoryview(buffer) for buffer in frames[at + _CONTENT :]],
             }
         except (ValueError, LookupError, RecursionError):
@@ -134,10 +140,13 @@ class Wire:
             self._parent = (bytes(frame), parent)
         return self._parent[1]
 
-    def _content(self, frame: Frame) -> Message:
+    def _content(self, frame: Frame, kind: str) -> Message:
         self.received_bytes += len(frame)
         if isinstance(frame, memoryview):
-            return read_large(frame, self._keep_bytes)
+            if len(frame) > LARGE_BYTES:
+                return read_large(frame, self._keep_bytes)
+            if kind == "stream" and (content := _long_stream(frame)):
+                return content
         return _object(frame)
 
     def _signature(self, parts: list[Frame] | list[bytes]) -> bytes:
@@ -153,14 +162,14 @@ class Wire:
 
 
 def _received(socket: Socket, flags: int) -> list[Frame]:
-    """The frames of one message; large content, and buffers, as a view of where it was received."""
-    # Copied in one step, as most messages are small; the content, which may be large, is not.
+    """The frames of one message; long content, and buffers, as a view of where it was received."""
+    # Copied in one step, as most messages are small; the content, which may be long, is not.
     frames: list[Frame] = []
     content, more = sys.maxsize, True
     while more:
         frame = socket.recv(flags, copy=False)
         size = len(frame)
-        if size > LARGE_BYTES and len(frames) >= content:
+        if size > _LONG_TEXT and len(frames) >= content:
             frames.append(frame.buffer)
         else:
             frames.append(frame.bytes)
@@ -190,6 +199,23 @@ def _object(frame: Frame) -> Message:
     if not isinstance(value, dict):
         raise ValueError("not an object")
     return value
+
+
+def _long_stream(frame: memoryview) -> Message | None:
+    """Read the content of a stream message as ipykernel writes it; None for any other."""
+    for begin, name in _STREAMS.items():
+        if frame[: len(begin)] == begin:
+            try:
+                text = str(frame, "utf-8")
+                value, end = _decode(text, len(begin) - 1)
+            except ValueError:
+                return None
+            content = {"name": name, "text": value}
+            # Where one letter may be an escape of six, it is not worth keeping so.
+            if text[end:] == "}" and "\\u" not in text:
+                return content | {TEXT_JSON: frame[len(begin) : -2]}
+            return content if text[end:] == "}" else None
+    return None
 
 
 def _packed(value: Mapping[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 
 import nbformat
@@ -13,6 +14,17 @@ from dagbook.execution.journal import Journal, read_journal
 from dagbook.execution.outputs import CellOutputs
 from dagbook.execution.recovery import recover_runs
 from dagbook.execution.run_folder import RunFolder
+
+
+def test_pieces_that_come_in_json_are_written_as_they_came(tmp_path):
+    journal = Journal(tmp_path / ".n.running")
+    texts = ["one\n", 'two "é"\n', "three\t", "\ud800four\n", "five"]
+    for text, as_json in zip(texts, [False, True, True, False, True], strict=True):
+        encoded = json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
+        journal.stream(3, 'std"out', text, memoryview(encoded) if as_json else None)
+    journal.flush()
+    assert [*read_journal(journal.folder)] == [["stream", 3, 'std"out', "".join(texts)]]
+    journal.discard()
 
 
 def test_consecutive_pieces_of_a_stream_become_one_line(tmp_path):

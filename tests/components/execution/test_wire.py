@@ -12,7 +12,7 @@ import zmq
 from jupyter_client.session import Session
 
 from dagbook.execution.large_message import LARGE_BYTES, LEFT_OUT
-from dagbook.execution.wire import DELIMITER, Wire
+from dagbook.execution.wire import DELIMITER, TEXT_JSON, Wire
 
 KEYS = [b"", b"secret"]
 
@@ -55,6 +55,42 @@ def test_what_a_kernel_sends_is_read(pair, key):
     assert [bytes(buffer) for buffer in message["buffers"]] == [b"one", b""]
     with pytest.raises(zmq.Again):
         Wire(key).receive(right, zmq.NOBLOCK)
+
+
+def received(pair, frames: list[bytes]) -> dict[str, Any]:
+    left, right = pair
+    left.send_multipart(frames)
+    return Wire().receive(right, 0)["content"]
+
+
+LONG = 'é "quoted" \\ and\ttabs\n' * 2_000
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_long_text_comes_with_its_json(pair, name):
+    content = received(pair, sent_by_a_kernel(content={"name": name, "text": LONG}))
+    assert content.pop(TEXT_JSON) == json.dumps(LONG, ensure_ascii=False)[1:-1].encode()
+    assert content == {"name": name, "text": LONG}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b'{"name": "stdout", "text": "%s", "more": 1}', "x" * 20_000),
+        (b'{"name": "stdout", "text": "%s", "text": "x"}', "x"),
+        (b'{"text": "%s", "name": "stdout"}', "x" * 20_000),
+        (b'{"name": "stdout", "text": "%s"} ', "x" * 20_000),
+        (b'{"name": "stdout", "text": "\\u001b%s"}', "\x1b" + "x" * 20_000),
+        (b'{"name": "stdout", "text": "\xff%s"}', "\ufffd" + "x" * 20_000),
+    ],
+    ids=["another name", "text twice", "another order", "space", "an escape", "no UTF-8"],
+)
+def test_any_other_long_content_is_only_read(pair, content, text):
+    frames = sent_by_a_kernel()
+    frames[-1] = content % (b"x" * 20_000)
+    read = received(pair, frames)
+    assert TEXT_JSON not in read
+    assert (read["name"], read["text"]) == ("stdout", text)
 
 
 @pytest.mark.parametrize("key", KEYS)
