@@ -34,30 +34,70 @@ def write_atomically(path: Path, content: str | bytes | Iterable[bytes]) -> None
     """
     if isinstance(content, str):
         content = content.encode("utf-8")
-    pieces = [content] if isinstance(content, bytes) else content
-    target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    before = target.stat() if target.exists() else None
-    temporary = target.parent / temporary_name()
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    replacement = Replacement(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            # Says that somebody is still at it; not every file system has locks.
-            with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for piece in pieces:
-                file.write(piece)
-            if before is not None:
-                _keep_mode_and_owner(file.fileno(), before)
+        replacement.write([content] if isinstance(content, bytes) else content)
+        replacement.put_in_place()
+    except BaseException:
+        replacement.abandon()
+        raise
+
+
+class Replacement:
+    """A file that is written beside another, whose place it takes at the end; see above."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin it.
+
+        Raises:
+            OSError: it cannot be made there.
+        """
+        self._target = Path(os.path.realpath(path))
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary = self._target.parent / temporary_name()
+        descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        self._file = os.fdopen(descriptor, "wb")
+        # Says that somebody is still at it; not every file system has locks.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def write(self, pieces: Iterable[bytes]) -> None:
+        """Write more of it.
+
+        Raises:
+            OSError: it cannot be written. `abandon` it.
+        """
+        for piece in pieces:
+            self._file.write(piece)
+
+    def start_writing_out(self) -> None:
+        """Have the system bring to the disk what there is so far, unwaited for."""
+        with suppress(OSError):
+            self._file.flush()
+            os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def put_in_place(self) -> None:
+        """Flush it to disk and have it take the other's place.
+
+        Raises:
+            OSError: it cannot. `abandon` it; the other is as it was.
+        """
+        target = self._target
+        with self._file as file:
+            if target.exists():
+                _keep_mode_and_owner(file.fileno(), target.stat())
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
+        self._temporary.replace(target)
+        _flush_folder(target.parent)
+
+    def abandon(self) -> None:
+        """Remove it; the other is as it was. Safe to call twice, and after an error."""
         # Where even that fails, the first error is the one to tell.
         with suppress(OSError):
-            temporary.unlink()
-        raise
-    _flush_folder(target.parent)
+            self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink()
 
 
 def _keep_mode_and_owner(descriptor: int, before: os.stat_result) -> None:

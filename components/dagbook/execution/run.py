@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from dagbook.execution.collector import OutputCollector
     from dagbook.execution.messages import Conversation
     from dagbook.execution.outputs import CellOutputs
+    from dagbook.execution.stored_notebook import WrittenAhead
     from dagbook.execution.tracing import Tracing
 
 #: How long a kernel may take to end by itself, so that what the author registered for its
@@ -79,6 +81,8 @@ class Execution:
         self._cells: CellRunner | None = None
         self._collector: OutputCollector | None = None
         self._tracing: Tracing | None = None
+        self._ahead: WrittenAhead | None = None
+        self._tried_ahead = False
         self._document: dict[str, Any] = dict(plan.notebook.document)
         self._early_verdict: Verdict | None = None
         self._exceeded: str | None = None
@@ -120,6 +124,8 @@ class Execution:
             self._close()
             if self._tracing is not None:
                 self._tracing.close()
+            if self._ahead is not None:
+                self._ahead.abandon()
 
     def prepare(self) -> Place:
         """Take the place of the result, and write there what the notebook is told."""
@@ -277,8 +283,23 @@ class Execution:
             conversation.take_late_outputs(collector.take)
             while collector.stored.prepare_one():
                 pass
+            self._write_ahead()
 
         return meanwhile
+
+    def _write_ahead(self) -> None:
+        """Write the cells of a run that went well: the kernel takes its time to end."""
+        from dagbook.execution.stored_notebook import WrittenAhead, complete_cells
+
+        assert self._cells is not None
+        if self._cells.verdict is not None or self._tried_ahead:
+            return
+        self._tried_ahead = True
+        path = self._place.notebook(RunStatus.SUCCEEDED)
+        outputs, stored = self._outputs()
+        complete_cells(self._document, outputs, self._results.values(), fill=self.plan.html)
+        with suppress(OSError):  # told in the end, when it still cannot be written
+            self._ahead = WrittenAhead(path, self._document, outputs, stored)
 
     def show_outputs(self, document: Any) -> None:
         """Give papermill the outputs, where it is papermill that stores them.
@@ -299,6 +320,10 @@ class Execution:
         self._close()
         result = self.result()
         if not result.succeeded:
+            if self._ahead is not None:
+                # It has come to another end after all: with a banner, other cells than those.
+                self._ahead.abandon()
+                self._ahead = None
             from dagbook.execution.last_good import compare_with_last_good
 
             # Before the notebook is written: it may take the good one's place.
@@ -328,6 +353,7 @@ class Execution:
                 self._document,
                 journal=place.journal.folder,
                 stored=stored,
+                ahead=self._ahead,
             )
             if self.plan.html:
                 from dagbook.execution.page import write_page

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dagbook.atomic_write import write_atomically
+from dagbook.atomic_write import Replacement, write_atomically
 from dagbook.errors import DagbookError
 from dagbook.execution.journal import to_json
 from dagbook.execution.last_good import Comparison
 from dagbook.execution.outputs import CellOutputs
-from dagbook.execution.result import Cause, CellStatus, ExecutionResult, RunStatus
+from dagbook.execution.result import Cause, CellResult, CellStatus, ExecutionResult, RunStatus
 from dagbook.execution.stored_outputs import json_lines, outputs_json
 from dagbook.execution.words import in_bytes, in_time
 from dagbook.policy import BUILT_IN_SIZES, Size
@@ -49,7 +49,21 @@ def complete_document(
         size: what the run had, for the advice in the banner.
         fill: put the outputs themselves in; not needed where they are ready to be stored.
     """
-    by_id = {cell.id: cell for cell in result.cells}
+    complete_cells(document, outputs, result.cells, fill=fill)
+    _complete_metadata(document, result)
+    if not result.succeeded:
+        _insert_banner(document, result, stopped_at, size)
+
+
+def complete_cells(
+    document: Any, outputs: Mapping[int, CellOutputs], told: Iterable[CellResult], *, fill: bool
+) -> None:
+    """Fill the cells of an executed document in place; see `complete_document`.
+
+    Args:
+        told: how each has ended.
+    """
+    by_id = {cell.id: cell for cell in told}
     for position, cell in enumerate(document["cells"]):
         if cell["cell_type"] != "code":
             continue
@@ -57,13 +71,16 @@ def complete_document(
         cell["outputs"] = kept.finished() if kept is not None and fill else []
         if kept is None:
             cell["execution_count"] = None
-        told = by_id.get(cell.get("id", ""))
-        if told is not None:
-            cell["metadata"]["dagbook"] = {"status": str(told.status)}
-            if told.role is not None:
-                cell["metadata"]["dagbook"]["role"] = told.role
+        ended = by_id.get(cell.get("id", ""))
+        if ended is not None:
+            cell["metadata"]["dagbook"] = {"status": str(ended.status)}
+            if ended.role is not None:
+                cell["metadata"]["dagbook"]["role"] = ended.role
             # papermill's own field, read by its tools; papermill would call it completed.
-            cell["metadata"].setdefault("papermill", {})["status"] = str(told.status)
+            cell["metadata"].setdefault("papermill", {})["status"] = str(ended.status)
+
+
+def _complete_metadata(document: Any, result: ExecutionResult) -> None:
     summary = result.to_json()
     # The last value of each says enough here; the cells and the tracking server have the rest.
     summary["metrics"] = {name: repr(value) for name, value in result.last_metrics.items()}
@@ -76,8 +93,6 @@ def complete_document(
         exception=not result.succeeded,
         input_path=None if result.notebook is None else str(result.notebook),
     )
-    if not result.succeeded:
-        _insert_banner(document, result, stopped_at, size)
 
 
 def remove_banners(cells: list[Any]) -> list[Any]:
@@ -98,7 +113,11 @@ def serialise(
         stored: of cells, by the identity of the cell, their outputs as `outputs_json` has made
             them: then what the cell itself has as outputs does not matter.
     """
-    stored = stored or {}
+    yield from _cells_json(document, stored or {})
+    yield from _rest_json(document)
+
+
+def _cells_json(document: Mapping[str, Any], stored: Mapping[int, bytes]) -> Iterator[bytes]:
     yield b'{\n "cells": ['
     for number, cell in enumerate(document["cells"]):
         yield b",\n  {" if number else b"\n  {"
@@ -113,6 +132,9 @@ def serialise(
                 yield b",\n   " + to_json(name) + b": " + to_json(value)
         yield b"\n  }"
     yield b"\n ]"
+
+
+def _rest_json(document: Mapping[str, Any]) -> Iterator[bytes]:
     for name, value in document.items():
         if name == "metadata":
             yield b',\n "metadata": ' + _json_names(value)
@@ -128,12 +150,63 @@ def _json_names(value: Mapping[str, Any]) -> bytes:
     return b"{\n  " + b",\n  ".join(names) + b"\n }"
 
 
+class WrittenAhead:
+    """The notebook of a run that goes well, its cells written while the kernel ends.
+
+    What they are is known then, and only the rest, above all what the kernel has used, is not.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        document: Mapping[str, Any],
+        outputs: Mapping[int, CellOutputs],
+        stored: Mapping[int, bytes],
+    ) -> None:
+        """Write the cells; for the arguments see `complete_cells` and `serialise`.
+
+        Raises:
+            OSError: they cannot be written there.
+        """
+        self._path = path
+        self._outputs = outputs
+        self._versions = self._present_versions()
+        self._replacement = Replacement(path)
+        try:
+            self._replacement.write(_cells_json(document, stored))
+            self._replacement.start_writing_out()
+        except BaseException:
+            self._replacement.abandon()
+            raise
+
+    def is_good_for(self, path: Path) -> bool:
+        """Whether this is what is to be stored in `path`: nothing more has come out since."""
+        return path == self._path and self._versions == self._present_versions()
+
+    def complete(self, document: Mapping[str, Any]) -> None:
+        """Write the rest and put the notebook in its place.
+
+        Raises:
+            OSError: it cannot be written; what stood there is intact.
+        """
+        self._replacement.write(_rest_json(document))
+        self._replacement.put_in_place()
+
+    def abandon(self) -> None:
+        """Remove it, if it is not in its place. Safe to call twice."""
+        self._replacement.abandon()
+
+    def _present_versions(self) -> dict[int, int]:
+        return {position: kept.version for position, kept in self._outputs.items()}
+
+
 def write_notebook(
     path: Path,
     document: Mapping[str, Any],
     *,
     journal: Path,
     stored: Mapping[int, bytes] | None = None,
+    ahead: WrittenAhead | None = None,
 ) -> None:
     """Put the executed notebook in its place, in one step.
 
@@ -141,6 +214,11 @@ def write_notebook(
         DagbookError: it cannot be written; what stood there is intact, and `journal` is kept.
     """
     try:
+        if ahead is not None and ahead.is_good_for(path):
+            ahead.complete(document)
+            return
+        if ahead is not None:
+            ahead.abandon()  # before its room is needed
         write_atomically(path, serialise(document, stored))
     except OSError as error:
         raise DagbookError(
