@@ -205,28 +205,45 @@ class Kernel:
         elif words[0] == "usage":
             self.cpu_seconds, self.peak_process_bytes = float(words[1]), int(words[2])
 
-    def wait(self, seconds: float, meanwhile: Callable[[], object] = lambda: None) -> bool:
+    def wait(
+        self,
+        seconds: float,
+        meanwhile: Callable[[], object] = lambda: None,
+        has_closed: Callable[[], bool] = lambda: False,
+    ) -> bool:
         """Wait until the kernel has ended by itself; False when it has not in time.
 
-        `meanwhile` is called again and again, and once more when the kernel has ended.
+        A kernel that has closed its output has run what its author registered for the exit. Now
+        and then ipykernel hangs just there for ten seconds: its control thread flushes a stream
+        whose thread has ended. So from then on it is waited for only as long as it does something.
 
-        A kernel that has closed its output socket has run what its author registered for the
-        exit and has nothing left to do. Now and then ipykernel hangs just there for ten
-        seconds (its control thread flushes a stream whose thread has ended), so from then on
-        it is given no more than a moment.
+        Args:
+            seconds: how long it may take.
+            meanwhile: called again and again, and once more when the kernel has ended.
+            has_closed: whether it has closed its output.
         """
         deadline = time.monotonic() + seconds
-        output = self.scratch / f"kernel-{self.connection['iopub_port']}"
-        closed = False
+        look_at, activity = 0.0, object()
         while (left := deadline - time.monotonic()) > 0:
             ready, _, _ = select.select([self.status], [], [], min(left, WAIT_SECONDS))
             meanwhile()
             if ready and not self.read_status():
                 return True
-            if not closed and not output.exists():
-                closed = True
-                deadline = min(deadline, time.monotonic() + CLOSED_SECONDS)
+            if time.monotonic() >= look_at and has_closed():
+                before, activity = activity, self._activity()
+                if activity == before:
+                    return False
+                look_at = time.monotonic() + CLOSED_SECONDS
         return False
+
+    def _activity(self) -> object:
+        """Something that changes as long as the kernel's process works, or waits for the disk."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text("utf-8")
+        except OSError:
+            return None
+        state, *fields = stat.rpartition(")")[2].split()
+        return fields[10:12] if state == "S" else object()
 
     def close(self) -> None:
         """End whatever is left and remove sockets and files. Safe to call twice."""

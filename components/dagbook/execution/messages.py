@@ -82,6 +82,7 @@ class Conversation:
         self._shell = self._socket(zmq.DEALER, "shell")
         self._control = self._socket(zmq.DEALER, "control")
         self._iopub = self._socket(zmq.SUB, "iopub")
+        self._monitor = self._iopub.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._poller = zmq.Poller()
         self._poller.register(self._iopub, zmq.POLLIN)
         self._poller.register(self._shell, zmq.POLLIN)
@@ -260,6 +261,10 @@ class Conversation:
         if self._context is not None:
             request = self._wire.message("shutdown_request", {"restart": False})
             self._control.send_multipart(self._wire.frames(request))
+
+    def has_kernel_closed(self) -> bool:
+        """Whether the kernel has closed its output: nothing more can come."""
+        return bool(self._monitor.poll(0))
 
     def close(self) -> None:
         """Close the sockets. Safe to call twice."""

@@ -240,7 +240,11 @@ class Execution:
             self._cells.run()
             conversation.request_shutdown()
             held.stop_sampling()
-            held.kernel.wait(clock.exit_seconds(EXIT_SECONDS), self._while_it_ends(conversation))
+            held.kernel.wait(
+                clock.exit_seconds(EXIT_SECONDS),
+                self._while_it_ends(conversation),
+                conversation.has_kernel_closed,
+            )
             widgets.store(document)
         finally:
             conversation.close()

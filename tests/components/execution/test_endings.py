@@ -238,18 +238,38 @@ def test_what_the_author_registered_for_the_kernels_exit_is_carried_out(make_not
 
 
 def test_a_kernel_that_hangs_after_it_has_closed_does_not_hold_the_run(
-    make_notebook, install_kernel
+    make_notebook, install_kernel, monkeypatch
 ):
+    monkeypatch.setattr("dagbook.execution.run.EXIT_SECONDS", 3600.0)
     install_kernel(
         "hanging",
         "import time, ipykernel.kernelapp as app\n"
         "close = app.IPKernelApp.close\n"
-        "app.IPKernelApp.close = lambda self: (close(self), time.sleep(300))\n"
+        "app.IPKernelApp.close = lambda self: (close(self), time.sleep(3600))\n"
         "app.launch_new_instance()",
     )
     result = run_notebook(make_notebook("print(1)"), kernel="hanging")
     assert result.status is RunStatus.SUCCEEDED
     assert [str(cell.status) for cell in result.cells] == ["completed"]
+
+
+def test_a_kernel_that_still_works_after_it_has_closed_may_finish(
+    make_notebook, install_kernel, tmp_path
+):
+    mark = tmp_path / "mark"
+    install_kernel(
+        "busy",
+        "import pathlib, time, ipykernel.kernelapp as app\n"
+        "def work():\n"
+        "    end = time.monotonic() + 1\n"
+        "    while time.monotonic() < end: pass\n"
+        f"    pathlib.Path({str(mark)!r}).touch()\n"
+        "close = app.IPKernelApp.close\n"
+        "app.IPKernelApp.close = lambda self: (close(self), work())\n"
+        "app.launch_new_instance()",
+    )
+    assert run_notebook(make_notebook("print(1)"), kernel="busy").status is RunStatus.SUCCEEDED
+    assert mark.exists()
 
 
 def test_no_process_outlives_a_run_however_it_hid(make_notebook, tmp_path):
