@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 #: What ``-m ipykernel_launcher`` does, and what is told above before it. Until all is imported
-#: nothing is garbage: looking for it takes a tenth of that time.
+#: nothing is garbage, and afterwards nothing of that becomes any before the exit: looking for it
+#: among 65,000 objects would take a tenth of the start, and as long again at the exit.
 _CODE = """\
-import gc, sys
+import atexit, gc, sys
 if sys.path[:1] == [""]:
     del sys.path[0]
 is_on = gc.isenabled()
@@ -35,7 +36,9 @@ finally:
 import importlib.util
 from ipykernel import kernelapp
 if is_on:
+    gc.freeze()
     gc.enable()
+    atexit.register(gc.unfreeze)
 launcher = importlib.util.find_spec("ipykernel_launcher")
 if launcher is not None:
     sys.argv[0] = launcher.origin

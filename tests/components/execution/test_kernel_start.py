@@ -18,7 +18,7 @@ print(sys.path)
 print(sys.flags)
 print(__name__, getattr(__main__, "__file__", None), getattr(__main__, "__spec__", None))
 print(sorted(name for name in vars(__main__) if name != "_"))
-print(gc.isenabled(), gc.get_threshold(), gc.get_freeze_count())
+print(gc.isenabled(), gc.get_threshold())
 print(multiprocessing.get_start_method(), os.getcwd())
 """
 
@@ -49,6 +49,19 @@ def test_an_author_sees_what_another_runner_shows(make_notebook):
     nbclient.NotebookClient(stock, resources={"metadata": {"path": str(path.parent)}}).execute()
     [ours] = code_cells(run_notebook(path).executed_notebook)
     assert text_of(ours.outputs).splitlines() == text_of(stock.cells[0].outputs).splitlines()
+
+
+def test_what_is_left_at_the_exit_is_cleared_up_as_ever(make_notebook, tmp_path):
+    """Also what only a library's class still holds: it had been set aside with the library."""
+    result = run_notebook(
+        make_notebook(
+            "import json\n"
+            f"json.JSONEncoder.log = open({str(tmp_path / 'log')!r}, 'w')\n"
+            "_ = json.JSONEncoder.log.write('not flushed by the author')"
+        )
+    )
+    assert result.status is RunStatus.SUCCEEDED
+    assert (tmp_path / "log").read_text() == "not flushed by the author"
 
 
 def test_a_file_beside_the_notebook_takes_no_module_s_place_in_the_kernel(make_notebook):
