@@ -212,28 +212,33 @@ class Journal:
                 os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def _write_pending(self) -> None:
-        waiting: list[bytes] = []
+        waiting: list[bytes | memoryview] = []
         size = done = 0
         try:
             for number, fields in enumerate(self._pending, start=1):
-                waiting.append(_line(fields))
-                size += len(waiting[-1])
+                line = _line(fields)
+                waiting += line
+                size += sum(map(len, line))
                 if size >= WRITE_BYTES or number == len(self._pending):
-                    self._write(b"".join(waiting))
+                    self._write(waiting)
                     waiting, size, done = [], 0, number
         finally:
             del self._pending[:done]
         self._pending_bytes = 0
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, pieces: list[bytes | memoryview]) -> None:
         if self._is_torn:
-            data = b"\n" + data
+            pieces = [b"\n", *pieces]
+        written = 0
         try:
-            write_all(self._file, data)
+            # A long piece is written from where it is; short ones are put together before.
+            for is_long, group in groupby(pieces, key=lambda piece: len(piece) >= WRITE_BYTES):
+                for data in group if is_long else [b"".join(group)]:
+                    written += write_all(self._file, data)
         except OSError:
             self._take_back()
             raise
-        self._written += len(data)
+        self._written += written
         self._is_torn = False
 
     def _take_back(self) -> None:
@@ -256,9 +261,8 @@ class Journal:
         if outputs.is_clear_pending:
             last.append(["clear", cell, True])
         try:
-            file, size = rewrite(
-                self._file, fresh, upto=self._cell_from, without=cell, then=[*map(_line, last)]
-            )
+            then = [b"".join(_line(fields)) for fields in last]
+            file, size = rewrite(self._file, fresh, upto=self._cell_from, without=cell, then=then)
             fresh.replace(self.folder / JOURNAL_NAME)
         except OSError:
             self._cell = None  # it is good as it is, only long: not again for this cell
@@ -293,17 +297,17 @@ def _snapshot(cell: int, outputs: CellOutputs) -> list[Any]:
     return ["snapshot", cell, shown, outputs.display_ids(shown)]
 
 
-def _line(fields: list[Any]) -> bytes:
-    if fields[0] == "stream":
-        *before, pieces = fields
+def _line(fields: list[Any]) -> list[bytes | memoryview]:
+    """An event as a line, in pieces."""
+    if fields[0] != "stream":
+        return [to_json(fields) + b"\n"]
+    *before, pieces = fields
+    line: list[bytes | memoryview] = [to_json(before)[:-1] + b',"']
+    for kind, group in groupby(pieces, key=type):
+        run = list(group)
         # Of short pieces the text is made first.
-        texts = groupby(pieces, key=type)
-        joined = (
-            to_json("".join(group))[1:-1] if kind is str else b"".join(group)
-            for kind, group in texts
-        )
-        return b"".join([to_json(before)[:-1], b',"', *joined, b'"]\n'])
-    return to_json(fields) + b"\n"
+        line += [to_json("".join(run))[1:-1]] if kind is str else run
+    return [*line, b'"]\n']
 
 
 def to_json(value: Any, *, indent: int | None = None) -> bytes:

@@ -44,7 +44,7 @@ def rewrite(
             raise
 
 
-def write_all(file: int, data: bytes) -> int:
+def write_all(file: int, data: bytes | memoryview) -> int:
     """Write all of `data`, however little the system takes at a time; returns its length."""
     view = memoryview(data)
     while view:

@@ -57,4 +57,8 @@ def json_lines(values: Sequence[object], *, indent: int) -> bytes:
     if not values:
         return b"[]"
     between = b"\n" + b" " * indent
-    return b"[" + between + (b"," + between).join(map(to_json, values)) + between[:-1] + b"]"
+    parts = [b"["]
+    for value in values:
+        parts += [between, to_json(value), b","]
+    # Joined once: each further step would copy all of it.
+    return b"".join([*parts[:-1], between[:-1], b"]"])
