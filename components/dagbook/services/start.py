@@ -41,7 +41,7 @@ from dagbook.services.record import (
 from dagbook.services.running import heal_definitions, is_served
 from dagbook.services.runs_under_way import settle_unheard_runs
 from dagbook.services.sockets import known_sockets, make_socket, remove_socket
-from dagbook.services.webserver import ServiceState, ask_state
+from dagbook.services.webserver import ServiceState, ask_state, reload_definitions
 
 CODE_SERVER_COMMAND = "dagster"
 WEBSERVER_COMMAND = "dagster-webserver"
@@ -181,7 +181,7 @@ class _Start:
         if self.services.process(WEBSERVER) is None:
             self.progress("starting the web page and the scheduler")
             self._start_webserver(workspace, port)
-        self._wait_for(WEBSERVER, lambda: not self._state().is_loading)
+        self._wait_for(WEBSERVER, self._is_loaded)
         error = self._state().load_error
         if error is not None:
             log = log_file(self.project, CODE_SERVER)
@@ -244,6 +244,18 @@ class _Start:
     def _code_server_listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as client:
             return client.connect_ex(self.services.socket) == 0
+
+    def _is_loaded(self) -> bool:
+        state = self._state()
+        error = state.load_error
+        if state.is_loading or error is None or not error.is_unreachable:
+            return not state.is_loading
+        # On a busy machine the web page gives up before the code server has come round.
+        if find_process(self.services.process(CODE_SERVER)) is None:
+            log = log_file(self.project, CODE_SERVER)
+            raise DagbookError(explain_dead_service(CODE_SERVER, log))
+        reload_definitions(self.services.url, self.project.module)
+        return False
 
     def _state(self) -> ServiceState:
         return ask_state(self.services.url)

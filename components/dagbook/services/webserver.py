@@ -53,6 +53,11 @@ class LoadError:
     message: str
     stack: tuple[str, ...]
 
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether it says nothing of the definitions, but that their server did not answer."""
+        return "StatusCode.UNAVAILABLE" in self.message or self.name.endswith("UnreachableError")
+
 
 @dataclass(frozen=True)
 class ServiceState:
