@@ -88,6 +88,7 @@ class Notebook:
         kernel_name: the kernel it asks for, if it names one.
         notes: what was mended or looked odd, in words; none of it stops a run.
         file_hash: SHA-256 of the file it was read from, in hexadecimal.
+        real_path: where the file that was read lies, links followed; None without a file.
     """
 
     path: Path | None
@@ -97,6 +98,7 @@ class Notebook:
     kernel_name: str | None
     notes: tuple[str, ...] = ()
     file_hash: str | None = field(default=None, compare=False)
+    real_path: Path | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:
@@ -172,6 +174,7 @@ def read_notebook(path: str | Path, *, within: Path | None = None) -> Notebook:
     notebook = parse_notebook(file.document, path)
     notebook.notes = (*file.notes, *notebook.notes)
     notebook.file_hash = file.sha256
+    notebook.real_path = file.real_path
     return notebook
 
 

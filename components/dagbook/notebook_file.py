@@ -32,11 +32,13 @@ class NotebookFile(NamedTuple):
         document: as its JSON has it, or as jupytext makes it.
         sha256: of the file's bytes.
         notes: what was passed over in reading, in words.
+        real_path: where the file that was opened lies, links followed.
     """
 
     document: Document
     sha256: str
     notes: list[str]
+    real_path: Path
 
 
 def read_file(path: Path, within: Path | None = None) -> NotebookFile:
@@ -50,7 +52,7 @@ def read_file(path: Path, within: Path | None = None) -> NotebookFile:
             of the file's content.
     """
     label = shown(path)
-    content = _read_bytes(path, label, within)
+    content, real_path = _read_bytes(path, label, within)
     suffix = path.suffix
     if suffix != ".ipynb" and suffix not in TEXT_SUFFIXES:
         raise DagbookError(
@@ -67,7 +69,7 @@ def read_file(path: Path, within: Path | None = None) -> NotebookFile:
         document = _through_jupytext(text, suffix, label)
     import hashlib  # not for those who only want a refusal, or a notebook already in memory
 
-    return NotebookFile(document, hashlib.sha256(content).hexdigest(), notes)
+    return NotebookFile(document, hashlib.sha256(content).hexdigest(), notes, real_path)
 
 
 def shown(path: Path) -> str:
@@ -76,28 +78,28 @@ def shown(path: Path) -> str:
     return text if text.isprintable() else repr(text)
 
 
-def _read_bytes(path: Path, label: str, within: Path | None) -> bytes:
+def _read_bytes(path: Path, label: str, within: Path | None) -> tuple[bytes, Path]:
     try:
         # Looked at before it is opened: opening a FIFO waits for ever, opening a device acts.
         _refuse_irregular(label, path.stat())
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
             _refuse_irregular(label, os.fstat(descriptor))
+            # Of what was opened, not of the name: that may have become a link since.
+            real_path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: PTH115 (no file's name)
             if within is not None:
-                _refuse_outside(label, descriptor, within)
+                _refuse_outside(label, real_path, within)
             content = file.read(MAX_NOTEBOOK_BYTES + 1)
     except (OSError, ValueError) as error:
         raise DagbookError(_why_not_read(path, label, error)) from None
     if len(content) > MAX_NOTEBOOK_BYTES:
         raise DagbookError(_too_large(label))
-    return content
+    return content, real_path
 
 
-def _refuse_outside(label: str, descriptor: int, within: Path) -> None:
-    # Of what was opened, not of the name: that may have become a link since it was looked at.
-    real = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 (no name of a file)
+def _refuse_outside(label: str, real_path: Path, within: Path) -> None:
     folder = os.path.realpath(within)
-    if not real.startswith(folder.rstrip(os.sep) + os.sep):
+    if not str(real_path).startswith(folder.rstrip(os.sep) + os.sep):
         raise DagbookError(
             f"{label}: leads to a file outside the project {within}; put the notebook itself there."
         )

@@ -13,7 +13,8 @@ from dagbook.cron import next_ticks
 from dagbook.defs_yaml import ComponentFile, Document
 from dagbook.errors import DagbookError
 from dagbook.notebook import Notebook, read_notebook, resolve_parameters
-from dagbook.policy.sizes import DEFAULT_SIZE, find_size
+from dagbook.policy.sizes import find_size
+from dagbook.policy.sizes_in_force import sizes_in_force
 from dagbook.project import Project
 from dagbook.schedule_words import describe, parse_schedule
 from dagbook.time_zones import find_zone, local_zone_name
@@ -106,22 +107,25 @@ def plan_schedule(
     cron = parse_schedule(wish.schedule) if wish.schedule is not None else None
     if wish.timezone is not None:
         find_zone(wish.timezone)
+    sizes, default_size = sizes_in_force(project.root)
     if wish.size is not None:
-        find_size(wish.size)
+        find_size(wish.size, sizes)
     parameters = _parameters(read, wish.parameters or {})
     if existing is None:
         if cron is None:
             raise DagbookError(f'{name} has no schedule yet: say when, for example "daily 06:00"')
         folder = index.new_folder(name, component)
         file = ComponentFile.new(
-            folder / "defs.yaml", COMPONENT_TYPE, _attributes(name, cron, wish, parameters)
+            folder / "defs.yaml",
+            COMPONENT_TYPE,
+            _attributes(name, cron, wish, parameters, default_size),
         )
         before: Mapping[str, Any] = {}
         shown = folder.relative_to(project.defs_folder).as_posix()
     else:
         file, shown = existing.document.file, existing.name
         before = existing.document.attributes
-        _update(existing, cron, wish, parameters)
+        _update(existing, cron, wish, parameters, default_size)
     document = file.documents[existing.document.index if existing else 0]
     _require_sound(document, project)
     after = document.attributes
@@ -134,7 +138,7 @@ def plan_schedule(
         created=existing is None,
         cron=now[0],
         timezone=now[1],
-        changes=tuple(_changes(before, after)),
+        changes=tuple(_changes(before, after, default_size)),
     )
 
 
@@ -155,14 +159,14 @@ def _parameters(notebook: Notebook, typed: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _attributes(
-    notebook: str, cron: str, wish: Wish, parameters: Mapping[str, Any]
+    notebook: str, cron: str, wish: Wish, parameters: Mapping[str, Any], default_size: str
 ) -> dict[str, Any]:
     timezone = wish.timezone or local_zone_name()
     attributes: dict[str, Any] = {
         "notebook": notebook,
         "schedule": {"cron": cron, "timezone": timezone},
     }
-    if wish.size not in (None, DEFAULT_SIZE):
+    if wish.size not in (None, default_size):
         attributes["compute_size"] = wish.size
     if parameters:
         attributes["parameters"] = dict(parameters)
@@ -170,7 +174,11 @@ def _attributes(
 
 
 def _update(
-    component: Component, cron: str | None, wish: Wish, parameters: Mapping[str, Any]
+    component: Component,
+    cron: str | None,
+    wish: Wish,
+    parameters: Mapping[str, Any],
+    default_size: str,
 ) -> None:
     document, name = component.document, component.notebook
     at = ("attributes", "schedule")
@@ -190,7 +198,7 @@ def _update(
             if wish.timezone not in (None, before[1]):
                 document.set((*at, "timezone"), wish.timezone)
     size = ("attributes", "compute_size")
-    if wish.size == DEFAULT_SIZE:
+    if wish.size == default_size:
         document.delete(size)
     elif wish.size is not None:
         document.set(size, wish.size)
@@ -215,9 +223,14 @@ def _same_cron(one: str, other: str) -> bool:
         return False
 
 
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+def _changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], default_size: str
+) -> list[Change]:
+    def said_size(attributes: Mapping[str, Any]) -> str:
+        return str(attributes.get("compute_size", default_size))
+
     changes = []
-    for label, said in (("schedule", said_schedule), ("size", _said_size)):
+    for label, said in (("schedule", said_schedule), ("size", said_size)):
         old, new = said(before) if before else None, said(after)
         if new is not None and old != new and (before or label == "schedule" or _sized(after)):
             changes.append(Change(label, old, new))
@@ -233,10 +246,6 @@ def said_schedule(attributes: Mapping[str, Any]) -> str | None:
     """The schedule in a component's attributes, in words; None when there is none."""
     schedule = _schedule_of(attributes)
     return None if schedule is None else _in_words(*schedule)
-
-
-def _said_size(attributes: Mapping[str, Any]) -> str:
-    return str(attributes.get("compute_size", DEFAULT_SIZE))
 
 
 def _sized(attributes: Mapping[str, Any]) -> bool:

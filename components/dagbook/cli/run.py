@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dagbook.cli.progress_bar import ProgressBar
+from dagbook.cli.size_option import SizeOption
 from dagbook.errors import DagbookError
 from dagbook.execution import Cause, ExecutionResult, RunStatus, run_notebook
 from dagbook.execution.result import CheckResult
 from dagbook.execution.words import in_bytes, in_time
-from dagbook.policy import BUILT_IN_SIZES, DEFAULT_SIZE
 
 EXAMPLES = """\
   dagbook run churn.ipynb
@@ -36,10 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, metavar="PATH",
         help="the executed notebook (default: runs/<notebook>/<time>-<state>.ipynb)",
     )  # fmt: skip
-    parser.add_argument(
-        "--size", default=DEFAULT_SIZE, metavar="NAME",
-        help=f"compute size: {', '.join(BUILT_IN_SIZES)} (default: {DEFAULT_SIZE})",
-    )  # fmt: skip
+    parser.add_argument("--size", action=SizeOption, metavar="NAME")
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="for the run, within the size's limit"
     )
@@ -59,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
             parameters_are_text=True,
             output=args.output,
             html=args.html,
-            size=args.size,
+            **({} if args.size is None else {"size": args.size}),
             timeout=args.timeout,
             kernel=args.kernel,
             on_event=progress,
@@ -73,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.json:
             raise
         result = ExecutionResult(
-            RunStatus.REFUSED, reason=str(error), size=args.size, cause=Cause.REFUSED
+            RunStatus.REFUSED, reason=str(error), size=args.size or "", cause=Cause.REFUSED
         )
     finally:
         if progress is not None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dagbook.cli.run import split_parameters
+from dagbook.cli.size_option import SizeOption
 from dagbook.defs_yaml import shown_path
 from dagbook.errors import DagbookError, did_you_mean
-from dagbook.policy.sizes import BUILT_IN_SIZES, DEFAULT_SIZE
 from dagbook.project import Project, create_project, find_project
 from dagbook.schedule_words import FORMS
 from dagbook.scheduling import Plan, Wish, plan_schedule
@@ -36,10 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timezone", metavar="ZONE", help="such as Europe/Berlin (default: this machine's)"
     )
-    parser.add_argument(
-        "--size", metavar="NAME",
-        help=f"compute size: {', '.join(BUILT_IN_SIZES)} (default: {DEFAULT_SIZE})",
-    )  # fmt: skip
+    parser.add_argument("--size", action=SizeOption, metavar="NAME")
     parser.add_argument(
         "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE",
         help="a value for a name of the parameters cell; may be repeated",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from dagbook.errors import DagbookError
 from dagbook.execution.events import EventListener
@@ -17,7 +17,12 @@ from dagbook.execution.outputs import OutputLimits
 from dagbook.execution.provenance import Origin
 from dagbook.notebook import Notebook, RoleKind, read_notebook, resolve_parameters
 from dagbook.policy import DEFAULT_SIZE, Size, find_size
+from dagbook.policy.presence import has_platform_file
 from dagbook.project import find_project
+
+if TYPE_CHECKING:
+    from dagbook.execution.allowance import Allowance
+    from dagbook.policy.request import Decision
 
 START_TIMEOUT_SECONDS = 60.0
 
@@ -31,7 +36,8 @@ class RunOptions(TypedDict, total=False):
         output_folder: instead of `output`, a folder for ``<time>-<state>.ipynb``; by default
             ``runs/<notebook>`` in the project, or beside the notebook.
         html: also write a page for reading, beside the executed notebook.
-        size: what the run may use, by name; None for no limit.
+        size: what the run may use, by name; None for no limit. Where a platform file governs the
+            notebook it decides, and None is its default size.
         timeout: seconds for the whole run, at most the size's.
         cell_timeout: seconds for each cell.
         kernel: another kernel than the notebook's own.
@@ -47,6 +53,8 @@ class RunOptions(TypedDict, total=False):
             cancelled, with that reason.
         record: a file into which the result is written if the run vanishes, by whoever
             recovers it; its folder is there.
+        allowance: what was decided already by whoever knows the run's asset; then nothing is
+            decided here, and `size` does not count.
     """
 
     parameters_are_text: bool
@@ -66,6 +74,7 @@ class RunOptions(TypedDict, total=False):
     good_runs: Path | None
     should_stop: Callable[[], str | None] | None
     record: Path | None
+    allowance: Allowance | None
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,10 @@ class Plan:
     good_runs: Path | None = None
     should_stop: Callable[[], str | None] | None = None
     record: Path | None = None
+    sizes: tuple[Size, ...] | None = None
+    """Those it may have instead, for advice; None: the built-in ones"""
+    decision: Decision | None = None
+    """What the platform's rules say to it, where there are any"""
 
     @property
     def notebook_name(self) -> str | None:
@@ -119,8 +132,6 @@ def make_plan(
     """
     if not isinstance(notebook, Notebook):
         notebook = read_notebook(notebook)
-    size = options.get("size", DEFAULT_SIZE)
-    size = find_size(size) if isinstance(size, str) else size
     values = resolve_parameters(
         notebook, parameters or {}, from_text=options.get("parameters_are_text", False)
     )
@@ -130,6 +141,16 @@ def make_plan(
     project_root = options.get("project_root")
     if project_root is None and (project := find_project(here)) is not None:
         project_root = project.root
+    allowance = options.get("allowance")
+    if allowance is None and (root := governed_root(notebook, here, project_root)) is not None:
+        from dagbook.execution.allowance import decide_allowance
+
+        allowance = decide_allowance(root, notebook, kernelspec.name, options.get("size"))
+    size: str | Size | None = options.get("size", DEFAULT_SIZE)
+    if allowance is not None:
+        size = allowance.size
+    elif isinstance(size, str):
+        size = find_size(size)
     output = options.get("output")
     stem = "notebook" if notebook.path is None else notebook.path.stem
     folder = options.get("output_folder") or (project_root or here) / "runs" / stem
@@ -147,13 +168,39 @@ def make_plan(
         html=options.get("html", False),
         context=options.get("context") or {},
         environment=options.get("environment") or {},
-        output_limits=options.get("output_limits") or OutputLimits(),
+        output_limits=_output_limits(options.get("output_limits"), allowance),
         means=find_means(),
         listener=options.get("on_event"),
         origin=options.get("origin") or Origin(),
         good_runs=options.get("good_runs"),
         should_stop=options.get("should_stop"),
         record=options.get("record"),
+        sizes=None if allowance is None else allowance.sizes,
+        decision=None if allowance is None else allowance.decision,
+    )
+
+
+def governed_root(notebook: Notebook, here: Path, project_root: Path | None) -> Path | None:
+    """The folder whose platform file a notebook has to hold to, if there is one.
+
+    First of all that of the project in which the notebook's file lies, links followed: neither a
+    link nor another `project_root` leads out of it.
+    """
+    real = None if notebook.real_path is None else notebook.real_path.parent
+    for folder in dict.fromkeys((real, here)):
+        project = None if folder is None else find_project(folder)
+        if project is not None and has_platform_file(project.root):
+            return project.root
+    return project_root if project_root and has_platform_file(project_root) else None
+
+
+def _output_limits(asked: OutputLimits | None, allowance: Allowance | None) -> OutputLimits:
+    asked = asked or OutputLimits()
+    most = None if allowance is None else allowance.output_limits
+    if most is None:
+        return asked
+    return OutputLimits(
+        min(asked.per_cell, most.per_cell), min(asked.per_notebook, most.per_notebook)
     )
 
 

@@ -350,6 +350,7 @@ class Execution:
                 result,
                 stopped_at=stopped_at,
                 size=self.plan.size,
+                sizes=self.plan.sizes,
                 fill=self.plan.html,
             )
             write_notebook(

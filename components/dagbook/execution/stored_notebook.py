@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ def complete_document(
     *,
     stopped_at: int | None,
     size: Size | None,
+    sizes: Sequence[Size] | None = None,
     fill: bool = True,
 ) -> None:
     """Fill an executed document in place: outputs, every cell's true state, the banner.
@@ -47,12 +48,13 @@ def complete_document(
         outputs: by position in `document`.
         stopped_at: position of the cell the run ended in, if it did not run through.
         size: what the run had, for the advice in the banner.
+        sizes: those that it may have instead; by default the built-in ones.
         fill: put the outputs themselves in; not needed where they are ready to be stored.
     """
     complete_cells(document, outputs, result.cells, fill=fill)
     _complete_metadata(document, result)
     if not result.succeeded:
-        _insert_banner(document, result, stopped_at, size)
+        _insert_banner(document, result, stopped_at, banner(result, size, sizes))
 
 
 def complete_cells(
@@ -228,11 +230,11 @@ def write_notebook(
 
 
 def _insert_banner(
-    document: Any, result: ExecutionResult, stopped_at: int | None, size: Size | None
+    document: Any, result: ExecutionResult, stopped_at: int | None, text: str
 ) -> None:
     position = 0 if stopped_at is None else stopped_at
     document["cells"].insert(
-        position, _markdown("dagbook-banner", f'<a id="{ANCHOR}"></a>\n\n{banner(result, size)}')
+        position, _markdown("dagbook-banner", f'<a id="{ANCHOR}"></a>\n\n{text}')
     )
     if position > 0:
         headline = _HEADLINES[result.status]
@@ -245,7 +247,7 @@ def _insert_banner(
         )
 
 
-def banner(result: ExecutionResult, size: Size | None) -> str:
+def banner(result: ExecutionResult, size: Size | None, sizes: Sequence[Size] | None = None) -> str:
     """What happened, as Markdown: headline, reason, figures, and what would help."""
     used = result.resources
     figures = [f"ran {in_time(result.duration_seconds)}"]
@@ -258,7 +260,7 @@ def banner(result: ExecutionResult, size: Size | None) -> str:
         _escaped(result.reason),
         " · ".join(figures),
     ]
-    if size is not None and (advice := _larger_size(result, size)):
+    if size is not None and (advice := _larger_size(result, size, sizes)):
         lines.append(advice)
     if any(cell.status is CellStatus.NOT_RUN for cell in result.cells):
         count = sum(cell.status is CellStatus.NOT_RUN for cell in result.cells)
@@ -281,7 +283,7 @@ def _compared(last: Comparison, here: Path | None) -> str:
     return f"**Different from the last good run**, {moment}:\n\n{listed}"
 
 
-def _larger_size(result: ExecutionResult, size: Size) -> str | None:
+def _larger_size(result: ExecutionResult, size: Size, sizes: Sequence[Size] | None) -> str | None:
     """The next size up, when more of it would have helped."""
     # A cell's own limit, or one that was set for the run, is not the size's.
     had_its_time = result.duration_seconds >= size.max_runtime_seconds
@@ -289,7 +291,7 @@ def _larger_size(result: ExecutionResult, size: Size) -> str | None:
         return None
     larger = [
         other
-        for other in BUILT_IN_SIZES.values()
+        for other in (BUILT_IN_SIZES.values() if sizes is None else sizes)
         if other.gpus == size.gpus
         and other.memory_bytes > size.memory_bytes
         and other.max_runtime_seconds > size.max_runtime_seconds

@@ -33,7 +33,8 @@ class Size:
         gpu = f", {self.gpus} GPU" if self.gpus else ""
         memory = self.memory_bytes / GIB
         hours = self.max_runtime_seconds / HOUR
-        return f"{self.name} ({self.cpus} CPU{gpu}, {memory:g} GiB, {hours:g} h)"
+        time = f"{hours:g} h" if hours >= 1 else f"{self.max_runtime_seconds / 60:g} min"
+        return f"{self.name} ({self.cpus} CPU{gpu}, {memory:g} GiB, {time})"
 
 
 BUILT_IN_SIZES: dict[str, Size] = {
