@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from dagbook.notebook_runner import (  # noqa: TID251
         NotebookRunnerComponent as NotebookRunnerComponent,
     )
+    from dagbook.policy.screening import screen_project as screen_project
     from dagbook.report import log_metric as log_metric
     from dagbook.report import log_metrics as log_metrics
-    from dagbook.safe_yaml import screen_project as screen_project
 
 __version__ = "0.1.0"
 
@@ -42,7 +42,7 @@ _LIGHT = {
     "DagbookError": "dagbook.errors",
     "log_metric": "dagbook.report",
     "log_metrics": "dagbook.report",
-    "screen_project": "dagbook.safe_yaml",
+    "screen_project": "dagbook.policy.screening",
 }
 _COMPONENTS = {"NotebookRunnerComponent": "dagbook.notebook_runner"}
 

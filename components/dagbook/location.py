@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +19,14 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagbook.errors import DagbookError
 from dagbook.location_conflicts import Unit, set_conflicts_aside, set_first_to_blame_aside
 from dagbook.location_faults import Fault
 from dagbook.location_trees import quiet
 from dagbook.location_units import load_units
 from dagbook.notebook_runner.place import components_of
+from dagbook.policy.presence import PLATFORM_FILE_NAME
+from dagbook.policy.screening import screening_rules
 from dagbook.project import Project, require_project
 from dagbook.safe_yaml import Screening, ScreeningRules
 
@@ -45,14 +49,27 @@ def load_project(project: Project, rules: ScreeningRules | None = None) -> dg.De
 
     Args:
         project: the project.
-        rules: what its component files may hold.
+        rules: what its component files may hold, instead of what its platform file says.
     """
     for folder in (project.root, project.import_root):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
-    screening = Screening(project, rules)
+    try:
+        screening = Screening(project, rules or screening_rules(project))
+    except DagbookError as error:
+        return _nothing_loads(project, error)
     with _without_collection(), quiet(), components_of(project):
         return _load(screening)
+
+
+def _nothing_loads(project: Project, error: DagbookError) -> dg.Definitions:
+    """Every component set aside: what they may do, nobody knows."""
+    _log.warning("set aside: every component, for %s", error)
+    file = project.root / PLATFORM_FILE_NAME
+    placed = re.match(rf"(?:.*/)?{re.escape(file.name)}:(\d+):(.*)", str(error))
+    fault = Fault(file, placed[2].strip(), int(placed[1])) if placed else Fault(file, str(error))
+    folders = dict.fromkeys(path.parent for path in project.component_paths())
+    return _merge(project, [Unit(folder, None, fault) for folder in folders])
 
 
 def _load(screening: Screening) -> dg.Definitions:
