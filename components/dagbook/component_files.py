@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from dagbook.component_index import index_components
 from dagbook.errors import DagbookError
+from dagbook.policy.presence import PLATFORM_FILE_NAME
 from dagbook.project import COMPONENT_FILE_NAMES, Project, absolute_path, require_project
 
 
@@ -15,7 +17,7 @@ def component_files_of(path: Path) -> tuple[Project, list[Path]]:
     Raises:
         DagbookError: it does not exist, lies in no project, or means none.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         raise DagbookError(f"{path} does not exist")
     project = require_project(path)
     absolute = absolute_path(path)
@@ -27,6 +29,8 @@ def component_files_of(path: Path) -> tuple[Project, list[Path]]:
                 f'no component runs {name}: `dagbook schedule {path} "daily 06:00"` makes one'
             )
         return project, files
+    if absolute == project.root / PLATFORM_FILE_NAME:
+        return project, []  # is looked at whatever else is
     if path.is_file():
         if path.suffix not in (".yaml", ".yml"):
             raise DagbookError(f"{path} is neither a component file nor a notebook")

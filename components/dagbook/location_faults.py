@@ -68,12 +68,16 @@ def _faults_in_yaml(project: Project, file: Path) -> list[Fault]:
         documents = ComponentFile.load(file, allow_duplicates=True).documents
     except DagbookError as error:
         return [_split(str(error), file)]
-    return [
-        Fault(file, str(problem), document.position(("attributes", *problem.loc))[0])
-        for document in documents
-        if document.type == OUR_TYPE
-        for problem in find_yaml_problems(document.attributes, project.root)
-    ]
+    asset = "/".join(project.asset_key(file))
+    try:
+        return [
+            Fault(file, str(problem), document.position(("attributes", *problem.loc))[0])
+            for document in documents
+            if document.type == OUR_TYPE
+            for problem in find_yaml_problems(document.attributes, project.root, asset=asset)
+        ]
+    except DagbookError:
+        return []  # the platform file is at fault, and its own words say where
 
 
 def _split(text: str, file: Path) -> Fault:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from dagbook.component_keys import KeyTable
 from dagbook.component_types import find_component_type, runs_notebooks
 from dagbook.defs_yaml import ComponentFile, Document, shown_path
 from dagbook.errors import DagbookError
+from dagbook.policy.presence import PLATFORM_FILE_NAME, has_platform_file
+from dagbook.policy.screening import screening_rules
 from dagbook.project import Project
 from dagbook.safe_yaml import Refusal, Screening, ScreeningRules, screen_text
 from dagbook.schema_locations import located_errors
@@ -88,7 +91,7 @@ def validate_paths(paths: Sequence[Path], rules: ScreeningRules | None = None) -
 
     Args:
         paths: what to check.
-        rules: what component files may hold.
+        rules: what component files may hold, instead of what a platform file says.
 
     Raises:
         DagbookError: a path does not exist, lies in no project, or Dagster is not installed.
@@ -100,8 +103,32 @@ def validate_paths(paths: Sequence[Path], rules: ScreeningRules | None = None) -
         project, found = component_files_of(path)
         chosen.setdefault(project.root, (project, set()))[1].update(found)
     for project, files in chosen.values():
-        _validate_files(Screening(project, rules), sorted(files), report)
+        broken = platform_findings(project)
+        report.findings += broken
+        # Without a platform file that can be used, all that can be said is what does not need it.
+        screening = Screening(
+            project, rules or (ScreeningRules() if broken else screening_rules(project))
+        )
+        _validate_files(screening, sorted(files), report, judged=not broken)
     return report
+
+
+def platform_findings(project: Project) -> list[Finding]:
+    """What is wrong with a project's platform file; nothing where there is none."""
+    if not has_platform_file(project.root):
+        return []
+    from dagbook.policy.platform_file import platform_problems
+
+    path = project.root / PLATFORM_FILE_NAME
+    if not os.path.lexists(path):
+        try:
+            screening_rules(project)
+        except DagbookError as error:
+            return [Finding(shown_path(project.root), 1, 1, "", str(error))]
+    return [
+        Finding(shown_path(path), problem.line, problem.column, problem.key, problem.text)
+        for problem in platform_problems(path)
+    ]
 
 
 def document_problems(document: Document, project: Project) -> list[Finding]:
@@ -111,16 +138,18 @@ def document_problems(document: Document, project: Project) -> list[Finding]:
         DagbookError: Dagster is not installed.
     """
     _require_dagster()
-    file, screening = document.file, Screening(project)
+    file, screening = document.file, Screening(project, screening_rules(project))
     refusals = screen_text(
         file.path, file.text.encode(), screening.rules, screening.registry
     ).refusals
     own = tuple(r for r in refusals if r.document in (None, document.index))
     with _importable(project):
-        return _problems(_Screened(document, own), project)
+        return _problems(_Screened(document, own), project, judged=True)
 
 
-def _validate_files(screening: Screening, files: Sequence[Path], report: Report) -> None:
+def _validate_files(
+    screening: Screening, files: Sequence[Path], report: Report, *, judged: bool
+) -> None:
     project = screening.project
     # Keys must differ in the whole project, so files that were not asked for are read too.
     others = [path for path in project.component_files() if path not in set(files)]
@@ -132,7 +161,10 @@ def _validate_files(screening: Screening, files: Sequence[Path], report: Report)
         asked = [found for path in files for found in _documents(path, screening, report)]
         clashes = _key_problems([*silent, *asked], asked, project)
         for screened in asked:
-            problems = [*_problems(screened, project), *clashes[id(screened.document)]]
+            problems = [
+                *_problems(screened, project, judged=judged),
+                *clashes[id(screened.document)],
+            ]
             report.findings += problems
             if not problems:
                 report.passed.append(_passed(screened, project))
@@ -161,7 +193,8 @@ def _documents(path: Path, screening: Screening, report: Report) -> list[_Screen
     ]
 
 
-def _problems(screened: _Screened, project: Project) -> list[Finding]:
+def _problems(screened: _Screened, project: Project, *, judged: bool) -> list[Finding]:
+    """What is wrong with one document; where it is `judged`, the platform's rules are asked."""
     document, value = screened.document, screened.document.value
     problems = [_refused(refusal) for refusal in screened.refusals]
     if not screened.may_be_imported:
@@ -177,7 +210,7 @@ def _problems(screened: _Screened, project: Project) -> list[Finding]:
     said = {refusal.loc[1:] for refusal in screened.refusals}
     found = [
         (loc, text)
-        for loc, text in _attribute_problems(component, attributes, project)
+        for loc, text in _attribute_problems(component, document, project, judged=judged)
         if loc not in said
     ]
     problems += [_finding(document, ("attributes", *loc), text) for loc, text in found]
@@ -185,12 +218,20 @@ def _problems(screened: _Screened, project: Project) -> list[Finding]:
 
 
 def _attribute_problems(
-    component: type[Any], attributes: Mapping[str, Any], project: Project
+    component: type[Any], document: Document, project: Project, *, judged: bool
 ) -> list[tuple[Loc, str]]:
+    attributes = document.attributes
     if runs_notebooks(component):
         from dagbook.notebook_runner.checks import find_problems
+        from dagbook.notebook_runner.policy_problems import platform_for
 
-        found = find_problems(attributes, project.root, component)
+        try:
+            platform = platform_for(component, project.root) if judged else None
+        except DagbookError as error:
+            return [((), str(error))]
+        is_below = document.file.path.is_relative_to(project.defs_folder)
+        asset = "/".join(project.asset_key(document.file.path)) if is_below else None
+        found = find_problems(attributes, project.root, component, platform=platform, asset=asset)
         # Of a notebook, its path in the project says enough.
         return [(p.loc, p.text.replace(f"{project.root}/", "")) for p in found]
     from pydantic import TypeAdapter, ValidationError

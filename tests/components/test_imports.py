@@ -92,6 +92,7 @@ PLACES = {
     "location_trees": "component",
     "location_units": "component",
     "unavailable_component": "component",
+    "component_files": "project",
     "component_keys": "project",
     "component_types": "project",
     "scheduling": "project",

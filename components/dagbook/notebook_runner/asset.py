@@ -16,7 +16,7 @@ from dagbook.errors import DagbookError
 from dagbook.notebook import Notebook, code_version, local_modules, read_notebook
 from dagbook.notebook_runner.op_config import build_config_schema
 from dagbook.notebook_runner.schedule import describe_schedule
-from dagbook.policy.sizes import find_size
+from dagbook.policy.sizes import Size
 
 if TYPE_CHECKING:
     from dagbook.notebook_runner.component import NotebookRunnerComponent
@@ -55,6 +55,11 @@ class NotebookAsset:
     project_root: Path
     component_file: Path | None
     partitions: dg.PartitionsDefinition[str] | None
+    size: Size
+    tracking_uri: str | None = None
+    """Where the platform has runs recorded"""
+    written: "NotebookRunnerComponent | None" = None
+    """The component as its YAML has it, without the defaults of the platform"""
     origin: Mapping[str, Any] = field(default_factory=dict)
     """Metadata that says which file and line all that is made of it comes from"""
 
@@ -201,7 +206,7 @@ def _metadata(asset: NotebookAsset) -> dict[str, Any]:
         "notebook": dg.MetadataValue.notebook(str(path))
         if path.suffix == ".ipynb"
         else dg.MetadataValue.path(str(path)),
-        "size": find_size(component.compute_size).label,
+        "size": asset.size.label,
     }
     if component.schedule is not None:
         metadata |= describe_schedule(component.schedule, datetime.now(UTC))

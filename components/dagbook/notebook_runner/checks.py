@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import ValidationError
@@ -21,9 +21,17 @@ from dagbook.notebook_runner.component import NotebookRunnerComponent
 from dagbook.notebook_runner.dagstermill_problems import engine_problems, notebook_problem
 from dagbook.notebook_runner.intervals import intervals_of
 from dagbook.notebook_runner.partitions import build_partitions
+from dagbook.notebook_runner.policy_problems import (
+    platform_for,
+    policy_objections,
+    with_defaults,
+)
 from dagbook.notebook_runner.run_time_names import Loc, names_in, unknown_name
 from dagbook.notebook_runner.schema_errors import schema_problems
-from dagbook.policy.sizes import HOUR, find_size
+from dagbook.policy.sizes import BUILT_IN_SIZES, HOUR, Size, find_size
+
+if TYPE_CHECKING:
+    from dagbook.policy.platform import Platform
 
 #: Templates in these are ours, not Dagster's.
 FILLED_IN = ("parameters", "experiment")
@@ -44,6 +52,9 @@ def find_problems(
     attributes: Mapping[str, Any],
     project_root: Path,
     component_class: type[NotebookRunnerComponent] = NotebookRunnerComponent,
+    *,
+    platform: Platform | None = None,
+    asset: str | None = None,
 ) -> list[Problem]:
     """Find everything that is wrong with a component, in the order of its attributes.
 
@@ -53,12 +64,25 @@ def find_problems(
         attributes: what stands below ``attributes:`` in the YAML.
         project_root: the folder that ``notebook:`` is relative to.
         component_class: a company's own class, if the YAML names one.
+        platform: the policy to hold it against, as `platform_for` finds it.
+        asset: the key it has when it names none, the parts separated by slashes.
     """
-    component, problems = _without_notebook(attributes, project_root, component_class)
+    component, problems = _without_notebook(attributes, project_root, component_class, platform)
     path_is_wrong = any(problem.loc == ("notebook",) for problem in problems)
-    if component is not None and component.notebook and not path_is_wrong:
+    if component is None:
+        return _in_order(problems, attributes)
+    notebook = None
+    if component.notebook and not path_is_wrong:
         path = project_root / component.notebook
-        problems += notebook_problems(component, path, within=project_root)
+        try:
+            notebook = read_notebook(path, within=project_root)
+        except DagbookError as error:
+            problems.append(Problem(("notebook",), str(error)))
+        else:
+            problems += _said_by_notebook(component, notebook)
+    if platform is not None:
+        key = component.key or asset
+        problems += _against_rules(component, project_root, platform, key, notebook, problems)
     return _in_order(problems, attributes)
 
 
@@ -66,9 +90,19 @@ def find_yaml_problems(
     attributes: Mapping[str, Any],
     project_root: Path,
     component_class: type[NotebookRunnerComponent] = NotebookRunnerComponent,
+    *,
+    asset: str | None = None,
 ) -> list[Problem]:
-    """Find what keeps a component from loading, whatever its notebook says."""
-    _, problems = _without_notebook(attributes, project_root, component_class)
+    """Find what keeps a component from loading, whatever its notebook says.
+
+    Raises:
+        DagbookError: the platform file cannot be used.
+    """
+    platform = platform_for(component_class, project_root)
+    component, problems = _without_notebook(attributes, project_root, component_class, platform)
+    if component is not None and platform is not None:
+        key = component.key or asset
+        problems += _against_rules(component, project_root, platform, key, None, problems)
     return _in_order(problems, attributes)
 
 
@@ -76,6 +110,7 @@ def _without_notebook(
     attributes: Mapping[str, Any],
     project_root: Path,
     component_class: type[NotebookRunnerComponent],
+    platform: Platform | None,
 ) -> tuple[NotebookRunnerComponent | None, list[Problem]]:
     given = {
         key: value
@@ -85,9 +120,15 @@ def _without_notebook(
     component, problems = _read(given, component_class)
     if "notebook" in attributes and "notebook" not in given:
         problems = [problem for problem in problems if problem.loc != ("notebook",)]
-    if component is not None:
-        problems += setting_problems(component, project_root)
-    return component, problems
+    if component is None:
+        return None, problems
+    if platform is not None:
+        try:
+            component = with_defaults(component, platform)
+        except DagbookError as error:
+            return None, [*problems, Problem((), str(error))]
+    sizes = BUILT_IN_SIZES if platform is None else platform.sizes
+    return component, [*problems, *_setting_problems(component, project_root, sizes)]
 
 
 def _in_order(problems: list[Problem], attributes: Mapping[str, Any]) -> list[Problem]:
@@ -112,30 +153,56 @@ def _read(
         return None, problems
 
 
-def setting_problems(component: NotebookRunnerComponent, project_root: Path) -> list[Problem]:
-    """Find what is wrong with the YAML alone, whatever the notebook says."""
-    return list(_setting_problems(component, project_root))
-
-
-def notebook_problems(
-    component: NotebookRunnerComponent, path: Path, *, within: Path | None = None
+def setting_problems(
+    component: NotebookRunnerComponent,
+    project_root: Path,
+    *,
+    platform: Platform | None = None,
+    asset: str | None = None,
 ) -> list[Problem]:
-    """Find what the notebook says against its YAML; it must lie in the project, `within`."""
-    try:
-        notebook = read_notebook(path, within=within)
-    except DagbookError as error:
-        return [Problem(("notebook",), str(error))]
+    """Find what is wrong with the YAML alone, whatever the notebook says.
+
+    Args:
+        component: with the platform's defaults.
+        project_root: the folder that its notebook is relative to.
+        platform: the policy to hold it against.
+        asset: its key, the parts separated by slashes.
+    """
+    sizes = BUILT_IN_SIZES if platform is None else platform.sizes
+    problems = list(_setting_problems(component, project_root, sizes))
+    if platform is not None:
+        problems += _against_rules(component, project_root, platform, asset, None, problems)
+    return problems
+
+
+def _against_rules(
+    component: NotebookRunnerComponent,
+    project_root: Path,
+    platform: Platform,
+    asset: str | None,
+    notebook: Notebook | None,
+    said: list[Problem],
+) -> list[Problem]:
+    """What the platform's rules say, but of values that were found wrong already."""
+    objections = policy_objections(component, project_root, platform, asset, notebook)
+    places = {problem.loc for problem in said}
+    return [Problem(o.loc, o.text) for o in objections if o.loc not in places]
+
+
+def _said_by_notebook(component: NotebookRunnerComponent, notebook: Notebook) -> list[Problem]:
     try:
         return list(_notebook_problems(component, notebook))
     except DagbookError as error:
         return [Problem(("notebook",), str(error))]
 
 
-def _setting_problems(c: NotebookRunnerComponent, root: Path) -> Iterator[Problem]:
+def _setting_problems(
+    c: NotebookRunnerComponent, root: Path, sizes: Mapping[str, Size]
+) -> Iterator[Problem]:
     yield from _about_path(c.notebook, root)
     if c.key is not None:
         yield from _about_key(("key",), c.key)
-    yield from _raised(("compute_size",), lambda: find_size(c.compute_size))
+    yield from _raised(("compute_size",), lambda: find_size(c.compute_size, sizes))
     if c.schedule is not None:
         at = "timezone" if _is_fine(lambda: intervals_of(_schedule(c).cron, "UTC")) else "cron"
         yield from _raised(
@@ -143,7 +210,7 @@ def _setting_problems(c: NotebookRunnerComponent, root: Path) -> Iterator[Proble
         )
     yield from _raised(("partitions",), lambda: build_partitions(c.partitions, None))
     yield from _about_braces(c)
-    yield from _about_limits(c)
+    yield from _about_limits(c, sizes)
     for number, owner in enumerate(c.owners):
         if not _can_own(owner):
             yield Problem(
@@ -231,11 +298,11 @@ def _about_braces(c: NotebookRunnerComponent) -> Iterator[Problem]:
             yield Problem(loc, f"{shown} is not known before the experiment has its name")
 
 
-def _about_limits(c: NotebookRunnerComponent) -> Iterator[Problem]:
+def _about_limits(c: NotebookRunnerComponent, sizes: Mapping[str, Size]) -> Iterator[Problem]:
     hours = c.limits.max_runtime_hours if c.limits is not None else None
-    if hours is None or not _is_fine(lambda: find_size(c.compute_size)):
+    if hours is None or c.compute_size not in sizes:
         return
-    size = find_size(c.compute_size)
+    size = sizes[c.compute_size]
     if hours * HOUR > size.max_runtime_seconds:
         yield Problem(
             ("limits", "max_runtime_hours"),

@@ -3,8 +3,8 @@
 No ``from __future__ import annotations`` here: Dagster reads the annotations.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import dagster as dg
 from pydantic import BeforeValidator, Field
@@ -27,10 +27,15 @@ from dagbook.notebook_runner.attributes import (
 from dagbook.notebook_runner.delivery_sensor import deliver_from
 from dagbook.notebook_runner.partitions import build_partitions
 from dagbook.notebook_runner.place import find_place
+from dagbook.notebook_runner.policy_problems import platform_for, with_defaults
 from dagbook.notebook_runner.reaper import reaper_sensor
 from dagbook.notebook_runner.scaffolder import NotebookRunnerScaffolder
 from dagbook.notebook_runner.schedule import build_schedule
-from dagbook.policy.sizes import DEFAULT_SIZE
+from dagbook.policy.sizes import BUILT_IN_SIZES, DEFAULT_SIZE, find_size
+
+if TYPE_CHECKING:
+    from dagbook.policy.platform import Platform
+    from dagbook.policy.request import Objection, Request
 
 
 def _described(description: str, *examples: Any, yaml: Any = None) -> dg.Resolver:
@@ -87,6 +92,10 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
       parameters: {since: "{{ data_interval_start }}"}
     ```
     """
+
+    #: A company's class may name the platform file of its package, whose rules its components have
+    #: to hold to beside those of the project: ``"company_components:dagbook-platform.yaml"``.
+    platform: ClassVar[str | None] = None
 
     notebook: Annotated[
         str,
@@ -214,27 +223,28 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
         """Make the asset, and the schedule if there is one, of a component in its place."""
         # Every process that runs it loads it first.
         wait_for_locked_files()
+        component = asset.component
         schedules: list[dg.ScheduleDefinition] = []
         jobs: list[Any] = []
-        if self.schedule is not None:
+        if component.schedule is not None:
             schedule, jobs = build_schedule(
-                self.schedule,
+                component.schedule,
                 name=asset.op_name,
                 key=asset.key,
                 partitions=asset.partitions,
-                notebook=self.notebook,
+                notebook=component.notebook,
                 origin=asset.origin,
             )
             schedules = [schedule]
         resources: Mapping[str, Any] = {}
-        if self.engine == "dagstermill":
+        if component.engine == "dagstermill":
             from dagbook.notebook_runner.dagstermill_asset import (
                 build_dagstermill_asset,
                 local_resources,
             )
 
             definition = build_dagstermill_asset(asset, lambda run: self.execute(run, asset))
-            if self.dagstermill.io_manager_key is None:
+            if component.dagstermill.io_manager_key is None:
                 resources = local_resources(asset.project_root)
         else:
             definition = build_asset(asset, lambda run: self.execute(run, asset))
@@ -244,7 +254,10 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
             jobs=jobs,
             sensors=[
                 reaper_sensor,
-                deliver_from(asset.project_root, self.experiment.tracking_uri),
+                deliver_from(
+                    asset.project_root,
+                    component.experiment.tracking_uri or asset.tracking_uri,
+                ),
             ],
             resources=resources,
         )
@@ -258,10 +271,14 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
         from dagbook.notebook_runner.checks import setting_problems
 
         place = find_place(context)
-        problems = setting_problems(self, context.project_root)
+        platform = platform_for(type(self), context.project_root)
+        component = with_defaults(self, platform)
+        key = self.key.split("/") if self.key else list(place.key)
+        problems = setting_problems(
+            component, context.project_root, platform=platform, asset="/".join(key)
+        )
         if problems:
             raise DagbookError(f"{place.label}: {problems[0]}")
-        key = self.key.split("/") if self.key else list(place.key)
         wrong = next((part for part in key if not KEY_PART.fullmatch(part)), None)
         if wrong is not None:
             raise DagbookError(
@@ -270,22 +287,37 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
             )
         if not key:
             raise DagbookError(f"{place.label}: outside a `defs` folder a component needs a `key`")
-        if "/".join(key) in (*self.deps, *self.dagstermill.inputs.values()):
+        if "/".join(key) in (*component.deps, *component.dagstermill.inputs.values()):
             raise DagbookError(f"{place.label}: deps: an asset cannot come before itself")
         return NotebookAsset(
-            component=self,
+            component=component,
             key=dg.AssetKey(key),
             project_root=context.project_root,
             component_file=place.file,
-            partitions=build_partitions(self.partitions, self.schedule),
+            partitions=build_partitions(component.partitions, component.schedule),
+            size=find_size(component.compute_size, platform.sizes if platform else BUILT_IN_SIZES),
+            tracking_uri=None if platform is None else platform.tracking.tracking_uri,
+            written=self,
         )
+
+    def more_rules(self, request: "Request", platform: "Platform") -> "Iterable[Objection]":
+        """Rules of a company's own, added to those of the platform file.
+
+        Asked where those are asked: by `dagbook validate`, when the component is loaded and again
+        at each launch, whose answer binds. An objection refuses; nothing here takes one away.
+
+        Args:
+            request: what is asked for, with all defaults in it.
+            platform: the policy in force.
+        """
+        return ()
 
     def execute(self, context: dg.AssetExecutionContext, asset: NotebookAsset) -> Iterator[Any]:
         """Run the notebook once; a company's component may do more around it."""
         from dagbook.notebook_runner.step import Step, run_step
 
         step_class = Step
-        if self.engine == "dagstermill":
+        if asset.component.engine == "dagstermill":
             from dagbook.notebook_runner.dagstermill_step import DagstermillStep
 
             step_class = DagstermillStep

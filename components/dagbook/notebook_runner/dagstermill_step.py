@@ -25,7 +25,6 @@ from dagbook.notebook_runner.dagstermill_problems import cells_before, notebook_
 from dagbook.notebook_runner.run_time_names import fill_in
 from dagbook.notebook_runner.run_values import read_run_values
 from dagbook.notebook_runner.step import Step
-from dagbook.policy.sizes import HOUR, find_size
 
 
 class DagstermillStep(Step):
@@ -43,6 +42,7 @@ class DagstermillStep(Step):
         problem = notebook_problem(self.notebook)
         if problem is not None:
             raise DagbookError(f"{self.notebook.label}, {problem}")
+        self.decide()
         self.values = read_run_values(self.context, self.component.schedule, self.asset.partitions)
         self.recording.about(self.notebook, self.values)
         lookup = self.values.lookup(self.recording.experiment_id)
@@ -59,7 +59,7 @@ class DagstermillStep(Step):
             notebook=self.asset.notebook_path,
             started_at=started,
             parameters=dict(self.parameters),
-            size=find_size(self.component.compute_size).name,
+            size=self.grant.size.name,
         )
         place = take_place(None, self.asset.output_folder(self.values.partition_key), started)
         interruption: BaseException | None = None
@@ -100,7 +100,10 @@ class DagstermillStep(Step):
             elif result.succeeded:
                 # To the IO manager. A run that failed after all materialises nothing.
                 yield dg.Output(event.value, "result", metadata=metadata)
+        most = self.grant.most_retries
         if isinstance(self._asked, dg.RetryRequested):
+            if most is not None and self.context.retry_number >= most:
+                self._fail(result, metadata)
             self.context.log.warning(f"Trying again. The notebook: {result.executed_notebook}")
             raise self._asked
         if isinstance(self._asked, dg.Failure):
@@ -146,13 +149,13 @@ class DagstermillStep(Step):
         return {**config, "ops": ops}
 
     def _watch(self) -> ForeignKernelWatch:
-        size = find_size(self.component.compute_size)
-        limits = self.component.limits
-        hours = limits.max_runtime_hours if limits is not None else None
+        size, asked = self.grant.size, self.grant.run_seconds
+        seconds = min(size.max_runtime_seconds, asked or size.max_runtime_seconds)
+        is_size = seconds == size.max_runtime_seconds
         return ForeignKernelWatch(
             size,
-            size.max_runtime_seconds if hours is None else hours * HOUR,
-            f"the limit of size {size.name}" if hours is None else "the limit of this run",
+            seconds,
+            f"the limit of size {size.name}" if is_size else "the limit of this run",
             self.recording.environment,
             self.heartbeat.reason_to_stop,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dagbook.errors import DagbookError
 from dagbook.notebook import Notebook
 from dagbook.notebook_runner.run_time_names import fill_in
 from dagbook.notebook_runner.run_values import RunValues
@@ -18,13 +19,35 @@ _SET_EXPERIMENT = re.compile(
 _SET_TRACKING_URI = re.compile(r"\bmlflow\.set_tracking_uri\(")
 
 
-def experiment_name(asset: NotebookAsset, notebook: Notebook, values: RunValues) -> str:
-    """The experiment of a run: the YAML's, the notebook's, else the asset's key."""
+def experiment_name(
+    asset: NotebookAsset, notebook: Notebook, values: RunValues, *, prefix: str = ""
+) -> str:
+    """The experiment of a run: the YAML's, the notebook's, else the asset's key.
+
+    Args:
+        asset: what is run.
+        notebook: as it is now.
+        values: what its run is about.
+        prefix: what the name of every experiment begins with, by the platform's rules.
+
+    Raises:
+        DagbookError: the notebook sets an experiment itself that does not begin so.
+    """
     named = asset.component.experiment.name
     if named is not None:
         # `experiment_id` in here was refused when the YAML was read.
-        return str(fill_in(named, values.lookup(lambda: "")))
-    return experiment_set_in(notebook) or "/".join(asset.key.path)
+        name = str(fill_in(named, values.lookup(lambda: "")))
+    elif (own := experiment_set_in(notebook)) is not None:
+        if not own.startswith(prefix):
+            # MLflow refuses to go on with a run of another experiment than the one set.
+            raise DagbookError(
+                f"the notebook sets the MLflow experiment {own!r}, and here they all begin with "
+                f"{prefix!r}: write it so, or leave `mlflow.set_experiment` out"
+            )
+        return own
+    else:
+        name = "/".join(asset.key.path)
+    return name if name.startswith(prefix) else f"{prefix}{name}"
 
 
 def run_tags(asset: NotebookAsset, values: RunValues) -> dict[str, str]:

@@ -10,7 +10,7 @@ import dagster as dg
 from dagbook.execution.result import ExecutionResult, Resources, json_safe
 from dagbook.notebook import Notebook
 from dagbook.notebook_runner.attributes import Measurement
-from dagbook.policy.sizes import find_size
+from dagbook.policy.sizes import Size
 
 
 def measurements(result: ExecutionResult, wanted: list[Measurement]) -> dict[str, float]:
@@ -42,7 +42,12 @@ def missing_gpu(resources: Resources, wanted: list[Measurement]) -> bool:
 
 
 def run_metadata(
-    result: ExecutionResult, notebook: Notebook, *, code_version: str, wanted: list[Measurement]
+    result: ExecutionResult,
+    notebook: Notebook,
+    *,
+    size: Size,
+    code_version: str,
+    wanted: list[Measurement],
 ) -> dict[str, Any]:
     """What every run tells, whatever became of it."""
     metadata: dict[str, Any] = {"status": str(result.status)}
@@ -58,7 +63,7 @@ def run_metadata(
         for name, value in measurements(result, wanted).items()
     }
     metadata["parameters"] = dg.MetadataValue.json(_all_parameters(result, notebook))
-    metadata["size"] = find_size(result.size).label
+    metadata["size"] = size.label
     metadata["code_version"] = code_version
     metadata |= _provenance(result)
     if (last := result.last_good_run) is not None:

@@ -53,9 +53,17 @@ class Recording:
     as the run goes on, or later.
     """
 
-    def __init__(self, log: logging.Logger, asset: NotebookAsset) -> None:
+    def __init__(self, log: logging.Logger, asset: NotebookAsset, prefix: str = "") -> None:
+        """Of one run.
+
+        Args:
+            log: the run's.
+            asset: what is run.
+            prefix: what the names of experiments begin with here.
+        """
         self._log = log
         self._asset = asset
+        self._prefix = prefix
         self._notebook: Notebook | None = None
         self._values: RunValues | None = None
         self._spool: OwnSpool | None = None
@@ -88,7 +96,7 @@ class Recording:
             self._spool = OwnSpool(
                 folder / f"{values.run_id}-{self._asset.op_name}-{values.attempt}",
                 Head(
-                    experiment=experiment_name(self._asset, self._notebook, values),
+                    experiment=self._experiment(self._notebook, values),
                     run_name=values.partition_key or values.run_date,
                     tags=run_tags(self._asset, values),
                     notebook=self._asset.component.notebook,
@@ -161,9 +169,7 @@ class Recording:
             # itself finds the right experiment.
             found = {
                 "MLFLOW_TRACKING_URI": self._uri,
-                "MLFLOW_EXPERIMENT_NAME": experiment_name(
-                    self._asset, self._notebook, self._values
-                ),
+                "MLFLOW_EXPERIMENT_NAME": self._experiment(self._notebook, self._values),
             }
             if self._has_problem:
                 # Should it answer later: the run that the notebook then makes is this one.
@@ -254,6 +260,9 @@ class Recording:
                 f"{state['problem']}"
             )
 
+    def _experiment(self, notebook: Notebook, values: RunValues) -> str:
+        return experiment_name(self._asset, notebook, values, prefix=self._prefix)
+
     def _wait_for_run(self) -> None:
         assert self._spool is not None
         self.start_in_background()
@@ -279,7 +288,8 @@ class Recording:
 
     @property
     def _uri(self) -> str:
-        return tracking_uri(self._asset.component.experiment.tracking_uri, self._state_folder)
+        named = self._asset.component.experiment.tracking_uri or self._asset.tracking_uri
+        return tracking_uri(named, self._state_folder)
 
     @property
     def _is_embedded(self) -> bool:

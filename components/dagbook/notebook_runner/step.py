@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
@@ -15,6 +16,7 @@ from dagbook.execution.result import Cause, CheckResult, ExecutionResult, RunSta
 from dagbook.notebook import Notebook, read_notebook
 from dagbook.notebook_runner.asset import NotebookAsset
 from dagbook.notebook_runner.attributes import Retries
+from dagbook.notebook_runner.grant import Asked, Grant, ask, granted
 from dagbook.notebook_runner.heartbeat import Heartbeat
 from dagbook.notebook_runner.metadata import (
     measurements,
@@ -28,7 +30,6 @@ from dagbook.notebook_runner.progress import ProgressLog
 from dagbook.notebook_runner.recording import Recording
 from dagbook.notebook_runner.run_values import RunValues, fill_in_parameters, read_run_values
 from dagbook.notebook_runner.trigger import USER_TAG, said_trigger
-from dagbook.policy.sizes import HOUR
 
 
 def run_step(
@@ -54,7 +55,9 @@ def _run_while_alive(step: Step) -> Iterator[Any]:
     except DagbookError as refusal:
         step.recording.end(RunStatus.REFUSED)
         raise dg.Failure(
-            str(refusal), metadata={"status": str(RunStatus.REFUSED)}, allow_retries=False
+            str(refusal),
+            metadata={"status": str(RunStatus.REFUSED), **step.rules_broken()},
+            allow_retries=False,
         ) from None
     except BaseException as interruption:
         step.interrupted(interruption)
@@ -70,6 +73,8 @@ class Step:
     notebook: Notebook
     values: RunValues
     parameters: Mapping[str, Any]
+    asked: Asked
+    grant: Grant
 
     def __init__(
         self, context: dg.AssetExecutionContext, asset: NotebookAsset, heartbeat: Heartbeat
@@ -80,6 +85,23 @@ class Step:
         self.component = asset.component
         self.recording = Recording(context.log, asset)
 
+    def decide(self) -> None:
+        """Ask the rules, as they are now, whether the notebook may run and with what.
+
+        Raises:
+            DagbookError: it may not, or the rules cannot be read.
+        """
+        self.asked = ask(self.context, self.asset, self.notebook)
+        self.grant = granted(self.asked)
+        for warning in self.asked.decision.warnings:
+            self.context.log.warning(warning)
+        self.component = self.grant.component
+        tracking = self.grant.platform.tracking
+        self.asset = dataclasses.replace(
+            self.asset, component=self.component, tracking_uri=tracking.tracking_uri
+        )
+        self.recording = Recording(self.context.log, self.asset, tracking.experiment_prefix)
+
     def prepare(self) -> None:
         """Read the notebook and find the values it runs with.
 
@@ -88,6 +110,7 @@ class Step:
         """
         config = overrides(self.context.op_execution_context.op_config)
         self.notebook = read_notebook(self.asset.notebook_path, within=self.asset.project_root)
+        self.decide()
         self.values = read_run_values(self.context, self.component.schedule, self.asset.partitions)
         self.recording.about(self.notebook, self.values)
         lookup = self.values.lookup(self.recording.experiment_id)
@@ -96,6 +119,14 @@ class Step:
         )
         self.recording.start()
 
+    def rules_broken(self) -> dict[str, str]:
+        """Of a refused run, the platform's rules that it would have broken, for its page."""
+        asked = getattr(self, "asked", None)
+        if asked is None or asked.decision.allowed:
+            return {}
+        rules = dict.fromkeys(objection.rule for objection in asked.decision.objections)
+        return {"rules": ", ".join(rules), "policy_version": asked.decision.policy_version}
+
     def execute(self) -> ExecutionResult:
         """Run the notebook in its kernel.
 
@@ -103,8 +134,6 @@ class Step:
             DagbookError: refused before a kernel started.
         """
         component, asset = self.component, self.asset
-        limits = component.limits
-        hours = limits.max_runtime_hours if limits is not None else None
         progress = ProgressLog(self.context.log)
         # Also of other partitions: theirs may not run again for long.
         recover_below(asset.output_folder(None))
@@ -121,9 +150,9 @@ class Step:
                 self.parameters,
                 output_folder=asset.output_folder(self.values.partition_key),
                 html=True,
-                size=component.compute_size,
-                timeout=None if hours is None else hours * HOUR,
-                cell_timeout=component.timeout,
+                allowance=self.grant.allowance,
+                timeout=self.grant.run_seconds,
+                cell_timeout=self.grant.cell_seconds,
                 kernel=component.kernel,
                 project_root=asset.project_root,
                 context=self.values.as_context(
@@ -175,6 +204,7 @@ class Step:
             **run_metadata(
                 result,
                 self.notebook,
+                size=self.grant.size,
                 code_version=self.asset.code_version(self.notebook),
                 wanted=wanted,
             ),
@@ -209,6 +239,7 @@ class Step:
             metadata=run_metadata(
                 result,
                 self.notebook,
+                size=self.grant.size,
                 code_version=self.asset.code_version(self.notebook),
                 wanted=self.component.monitoring.track_metrics,
             ),
@@ -252,7 +283,7 @@ class Step:
         retries = self.component.retries
         if (
             retries is not None
-            and self.context.retry_number < retries.max
+            and self.context.retry_number < self.grant.retries
             and _may_end_better(result, retries)
         ):
             self.context.log.warning(
@@ -261,7 +292,7 @@ class Step:
             # Asked for here and not by a retry policy of the op: Dagster would apply that to a
             # cancelled run as well, and run it again.
             raise dg.RetryRequested(
-                max_retries=retries.max, seconds_to_wait=retries.delay_seconds or None
+                max_retries=self.grant.retries, seconds_to_wait=retries.delay_seconds or None
             ) from failure
         raise failure
 

@@ -120,6 +120,12 @@ class Workbench:
         file.write_text(f"type: {TYPE}\nattributes:\n{body}\n")
         return file
 
+    def platform(self, yaml: str) -> Path:
+        """Write the platform file."""
+        file = self.root / "dagbook-platform.yaml"
+        file.write_text(textwrap.dedent(yaml))
+        return file
+
     def load(self) -> dg.Definitions:
         return load_project(self.project)
 
