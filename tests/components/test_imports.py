@@ -103,8 +103,9 @@ PLACES = {
     "__main__": "commands",
 }
 
-#: The only arrows that point up: the front door hands the components on, when asked for one.
+#: The only arrows that point up: the front door hands on what it is asked for.
 UPWARD = {
+    ("dagbook", "dagbook.policy.screening"),
     ("dagbook", "dagbook.notebook_runner"),
     ("dagbook", "dagbook.unavailable_component"),
 }
