@@ -187,10 +187,13 @@ def governed_root(notebook: Notebook, here: Path, project_root: Path | None) -> 
     link nor another `project_root` leads out of it.
     """
     real = None if notebook.real_path is None else notebook.real_path.parent
-    for folder in dict.fromkeys((real, here)):
-        project = None if folder is None else find_project(folder)
-        if project is not None and has_platform_file(project.root):
-            return project.root
+    for start in dict.fromkeys((real, here)):
+        folder = start
+        while folder is not None and (project := find_project(folder)) is not None:
+            if has_platform_file(project.root):
+                return project.root
+            # Nor does a project made inside of it lead out.
+            folder = None if project.root == project.root.parent else project.root.parent
     return project_root if project_root and has_platform_file(project_root) else None
 
 

@@ -370,3 +370,36 @@ def test_the_command_line_runs_it_and_a_cancel_ends_it_and_keeps_the_notebook(
     code = [c for c in nbformat.read(notebook, as_version=4).cells if c.cell_type == "code"]
     (first,) = [cell for cell in code if cell.source == "print('so far')"]
     assert first.outputs[0].text == "so far\n"
+
+
+def test_a_run_is_held_to_the_platform_file(
+    bench: Workbench, dagstermill_run: Callable[..., Ran]
+) -> None:
+    bench.platform("""\
+        compute_sizes:
+          blink: {cpus: 1, memory: 1 GiB, max_run_time: 20 s, grace_seconds: 1, default: true}
+          long: {cpus: 1, memory: 1 GiB, max_run_time: 1 h, teams: [models]}
+        teams:
+          - {folder: "models/**", team: models}
+        rules: {maximum_retries: 1}
+        """)
+    bench.notebook("slow.ipynb", ["import time\ntime.sleep(600)"])
+    bench.notebook(
+        "again.ipynb",
+        ["import dagster as dg, dagstermill\ndagstermill.yield_event(dg.RetryRequested(9))"],
+    )
+    bench.component("slow", "notebook: slow.ipynb\nengine: dagstermill")
+    bench.component("again", "notebook: again.ipynb\nengine: dagstermill")
+
+    slow = dagstermill_run("slow")
+    assert slow.failure.description == "ended after 20 s, the limit of size blink"
+    assert slow.metadata["size"] == "blink (1 CPU, 1 GiB, 0.333333 min)"
+    # The notebook asks for nine more tries, and gets what the platform allows.
+    assert dagstermill_run("again").attempts == 2
+
+    tried = dagstermill_run("slow", tags={"dagster/max_retries": "5"})
+    assert tried.metadata["status"] == "refused"
+    assert tried.metadata["rules"] == "rules.maximum_retries"
+    assert tried.failure.description == (
+        "5 retries are too many. Allowed: at most 1 (dagbook-platform.yaml:6)"
+    )

@@ -599,6 +599,13 @@ def test_neither_a_link_nor_another_root_leads_out_of_the_project(
     with pytest.raises(DagbookError) as refusal:
         make_plan(site.root / "into.ipynb", size="huge")
     assert str(refusal.value) == HUGE.format("into.ipynb")
+    # A project made inside of it is still inside.
+    site.notebook("inner/b.ipynb", ["1"])
+    config = 'directory_type = "project"\n[project]\nroot_module = "inner"\n'
+    (site.root / "inner" / "dg.toml").write_text(config)
+    with pytest.raises(DagbookError) as refusal:
+        make_plan(site.root / "inner" / "b.ipynb", size="huge")
+    assert str(refusal.value) == HUGE.format("inner/b.ipynb")
     # A copy elsewhere is nobody's here.
     plan = make_plan(outside / "copy.ipynb", size="large")
     assert plan.size is not None and plan.size.name == "large"
