@@ -99,12 +99,19 @@ def validate_paths(paths: Sequence[Path], rules: ScreeningRules | None = None) -
     _require_dagster()
     report = Report()
     chosen: dict[Path, tuple[Project, set[Path]]] = {}
+    named = set()
     for path in paths:
         project, found = component_files_of(path)
         chosen.setdefault(project.root, (project, set()))[1].update(found)
+        if not found:
+            named.add(project.root)
     for project, files in chosen.values():
         broken = platform_findings(project)
         report.findings += broken
+        if has_platform_file(project.root) and (broken or project.root in named):
+            report.files += 1
+            if not broken:
+                report.passed.append(_passed_platform(project))
         # Without a platform file that can be used, all that can be said is what does not need it.
         screening = Screening(
             project, rules or (ScreeningRules() if broken else screening_rules(project))
@@ -291,6 +298,14 @@ def _passed(screened: _Screened, project: Project) -> Passed:
     line, _ = document.position(("type",))
     file = shown_path(document.file.path)
     return Passed(file, line, document.type or "", summary, tuple(advice))
+
+
+def _passed_platform(project: Project) -> Passed:
+    from dagbook.policy.sizes_in_force import sizes_in_force
+
+    sizes, default = sizes_in_force(project.root)
+    file = shown_path(project.root / PLATFORM_FILE_NAME)
+    return Passed(file, 1, "", f"sizes {', '.join(sizes)}, {default} by default")
 
 
 def _finding(document: Document, loc: Loc, text: str) -> Finding:

@@ -32,8 +32,10 @@ class Size:
         """The size as a reader sees it: ``medium (4 CPU, 16 GiB, 4 h)``."""
         gpu = f", {self.gpus} GPU" if self.gpus else ""
         memory = self.memory_bytes / GIB
-        hours = self.max_runtime_seconds / HOUR
-        time = f"{hours:g} h" if hours >= 1 else f"{self.max_runtime_seconds / 60:g} min"
+        seconds = self.max_runtime_seconds
+        time = f"{seconds:g} s"
+        if seconds >= 60:
+            time = f"{seconds / 60:g} min" if seconds < HOUR else f"{seconds / HOUR:g} h"
         return f"{self.name} ({self.cpus} CPU{gpu}, {memory:g} GiB, {time})"
 
 

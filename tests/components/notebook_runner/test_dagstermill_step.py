@@ -378,9 +378,7 @@ def test_a_run_is_held_to_the_platform_file(
     bench.platform("""\
         compute_sizes:
           blink: {cpus: 1, memory: 1 GiB, max_run_time: 20 s, grace_seconds: 1, default: true}
-          long: {cpus: 1, memory: 1 GiB, max_run_time: 1 h, teams: [models]}
-        teams:
-          - {folder: "models/**", team: models}
+          calm: {cpus: 1, memory: 2 GiB, max_run_time: 10 min}
         rules: {maximum_retries: 1}
         """)
     bench.notebook("slow.ipynb", ["import time\ntime.sleep(600)"])
@@ -389,11 +387,11 @@ def test_a_run_is_held_to_the_platform_file(
         ["import dagster as dg, dagstermill\ndagstermill.yield_event(dg.RetryRequested(9))"],
     )
     bench.component("slow", "notebook: slow.ipynb\nengine: dagstermill")
-    bench.component("again", "notebook: again.ipynb\nengine: dagstermill")
+    bench.component("again", "notebook: again.ipynb\nengine: dagstermill\ncompute_size: calm")
 
     slow = dagstermill_run("slow")
     assert slow.failure.description == "ended after 20 s, the limit of size blink"
-    assert slow.metadata["size"] == "blink (1 CPU, 1 GiB, 0.333333 min)"
+    assert slow.metadata["size"] == "blink (1 CPU, 1 GiB, 20 s)"
     # The notebook asks for nine more tries, and gets what the platform allows.
     assert dagstermill_run("again").attempts == 2
 
@@ -401,5 +399,5 @@ def test_a_run_is_held_to_the_platform_file(
     assert tried.metadata["status"] == "refused"
     assert tried.metadata["rules"] == "rules.maximum_retries"
     assert tried.failure.description == (
-        "5 retries are too many. Allowed: at most 1 (dagbook-platform.yaml:6)"
+        "5 retries are too many. Allowed: at most 1 (dagbook-platform.yaml:4)"
     )

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import dagster as dg
 import pytest
 
+import dagbook
+from dagbook.cli import main
 from dagbook.errors import DagbookError
 from dagbook.notebook_runner.checks import Problem, find_problems
 from dagbook.notebook_runner.component import NotebookRunnerComponent
@@ -19,6 +21,8 @@ from dagbook.notebook_runner.policy_problems import platform_for, policy_in_forc
 from dagbook.notebook_runner.policy_request import effective, judge, request_of, type_name
 from dagbook.policy.platform import Platform
 from dagbook.policy.request import Objection, Request
+from dagbook.safe_yaml import ScreeningRules
+from dagbook.validation import validate_paths
 
 if TYPE_CHECKING:
     from conftest import Workbench
@@ -398,3 +402,54 @@ def test_whoever_has_no_platform_file_loads_nothing_for_it(bench: Workbench) -> 
     )
     assert done.stderr == ""
     assert done.stdout == "['dagbook.policy.sizes', 'dagbook.policy.presence']\n"
+
+
+# The command line
+
+
+def test_help_lists_the_sizes_of_the_project(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text, said in (
+        (PLATFORM, "compute size: tiny, huge (default: tiny)"),
+        ("compute_sizes: 3", "compute size; those of this project cannot be read:"),
+    ):
+        bench.platform(text)
+        monkeypatch.chdir(bench.root)
+        for command in ("run", "schedule"):
+            with pytest.raises(SystemExit):
+                main([command, "--help"])
+            assert said in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_platform_file_is_checked_by_its_name(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.platform(PLATFORM + "colour: red\n")
+    monkeypatch.chdir(bench.root)
+    assert main(["validate", "dagbook-platform.yaml"]) == 2
+    said, summary = capsys.readouterr().out.splitlines()
+    assert said.startswith("dagbook-platform.yaml:11:colour: ")
+    assert summary == "1 problem in 1 file"
+    bench.platform(PLATFORM)
+    assert main(["validate", "dagbook-platform.yaml"]) == 0
+    assert capsys.readouterr().out == (
+        "✓ dagbook-platform.yaml:1: sizes tiny, huge, tiny by default\n"
+    )
+
+
+def test_a_platform_file_that_is_nearly_called_so_is_a_finding(bench: Workbench) -> None:
+    (bench.root / "dagbook-platform.yml").write_text(PLATFORM)
+    (finding,) = validate_paths([bench.root]).findings
+    assert "the platform file is called dagbook-platform.yaml" in finding.text
+
+
+def test_an_ordinary_project_is_screened_by_the_platform_file(bench: Workbench) -> None:
+    bench.notebook("a.ipynb", ["1"])
+    bench.component("a", 'notebook: a.ipynb\ndescription: "{{ env.REGION }}"')
+    with pytest.raises(DagbookError, match="may read these variables: none"):
+        dagbook.screen_project(bench.root)
+    bench.platform(PLATFORM + "  environment: [REGION]\n")
+    assert dagbook.screen_project(bench.root).files == 1
+    with pytest.raises(DagbookError, match="may read these variables: none"):
+        dagbook.screen_project(bench.root, rules=ScreeningRules())
