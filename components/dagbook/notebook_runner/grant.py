@@ -56,12 +56,20 @@ class Grant:
 
     component: NotebookRunnerComponent
     platform: Platform
+    request: Request
     allowance: Allowance
 
     @property
     def size(self) -> Size:
         """The size it runs in."""
         return self.allowance.size
+
+    @property
+    def kernel(self) -> str | None:
+        """The kernel it runs on; None for the notebook's own."""
+        # Where kernels are judged, the very one that was: none that is installed meanwhile.
+        judged = self.platform.rules.kernels is not None
+        return self.request.kernel if judged else self.component.kernel
 
     @property
     def run_seconds(self) -> float | None:
@@ -101,7 +109,7 @@ def ask(context: dg.AssetExecutionContext, asset: NotebookAsset, notebook: Noteb
         notebook: as it was read for this very run.
 
     Raises:
-        DagbookError: the platform file cannot be read, or the notebook's kernel is not there.
+        DagbookError: the platform file cannot be read.
     """
     written = asset.written or asset.component
     platform = policy_in_force(type(written), asset.project_root)
@@ -128,9 +136,8 @@ def granted(asked: Asked) -> Grant:
     Raises:
         DagbookError: it may not run: the first objection, and how many more there are.
     """
-    return Grant(
-        asked.component, asked.platform, allowance_of(asked.request, asked.decision, asked.platform)
-    )
+    allowance = allowance_of(asked.request, asked.decision, asked.platform)
+    return Grant(asked.component, asked.platform, asked.request, allowance)
 
 
 def _changed_by_launch(

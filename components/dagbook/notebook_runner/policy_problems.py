@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagbook.errors import DagbookError
 from dagbook.policy.presence import has_platform_file
 
 if TYPE_CHECKING:
@@ -75,9 +74,5 @@ def policy_objections(
     """
     from dagbook.notebook_runner.policy_request import judge, request_of
 
-    try:
-        request = request_of(component, project_root=project_root, asset=asset, notebook=notebook)
-    except DagbookError:
-        # Its kernel is not installed here, which is said elsewhere.
-        request = request_of(component, project_root=project_root, asset=asset)
+    request = request_of(component, project_root=project_root, asset=asset, notebook=notebook)
     return judge(component, request, platform).objections

@@ -74,9 +74,6 @@ def request_of(
         scheduled: whether nobody watches the launch this is about.
         tried: whether the notebook, as it is now, has run well before.
         attributes: what a launch changes of the component's own.
-
-    Raises:
-        DagbookError: the notebook's kernel is not installed.
     """
     named = project_root / component.notebook
     kernel = component.kernel
@@ -84,7 +81,7 @@ def request_of(
         real = Path(named.resolve())
     else:
         real = notebook.real_path or named
-        kernel = find_kernel(kernel or notebook.kernel_name, notebook.language).name
+        kernel = _kernel_of(kernel, notebook)
     return Request(
         notebook=name_in_project(named, real, project_root),
         asset=asset,
@@ -157,6 +154,16 @@ def _own_objections(
         else:
             text = f"the rules of {name} gave {objection!r} where an Objection is wanted"
             yield Objection(name, (), None, "", platform.contact, text)
+
+
+def _kernel_of(named: str | None, notebook: Notebook) -> str | None:
+    """The kernel that would start; of one that is not installed, which cannot, its name."""
+    try:
+        if named is not None:
+            return find_kernel(named).name
+        return find_kernel(notebook.kernel_name, notebook.language).name
+    except DagbookError:
+        return named or notebook.kernel_name
 
 
 def _shortest_interval(component: NotebookRunnerComponent) -> float | None:

@@ -133,7 +133,7 @@ class Step:
         Raises:
             DagbookError: refused before a kernel started.
         """
-        component, asset = self.component, self.asset
+        asset = self.asset
         progress = ProgressLog(self.context.log)
         # Also of other partitions: theirs may not run again for long.
         recover_below(asset.output_folder(None))
@@ -153,7 +153,7 @@ class Step:
                 allowance=self.grant.allowance,
                 timeout=self.grant.run_seconds,
                 cell_timeout=self.grant.cell_seconds,
-                kernel=component.kernel,
+                kernel=self.grant.kernel,
                 project_root=asset.project_root,
                 context=self.values.as_context(
                     asset_key=list(asset.key.path),
