@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-from dagbook.errors import DagbookError
-from dagbook.policy.sizes_in_force import sizes_in_force
-from dagbook.project import find_project
 
 
 class SizeOption(argparse.Action):
@@ -18,6 +13,12 @@ class SizeOption(argparse.Action):
     @property
     def help(self) -> str:
         """The sizes of the project around the working directory."""
+        from pathlib import Path
+
+        from dagbook.errors import DagbookError
+        from dagbook.policy.sizes_in_force import sizes_in_force
+        from dagbook.project import find_project
+
         try:
             project = find_project(Path.cwd())
             sizes, default = sizes_in_force(None if project is None else project.root)
