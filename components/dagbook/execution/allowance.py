@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dagbook.errors import DagbookError
+from dagbook.execution.clock import RunBudget
 from dagbook.execution.outputs import OutputLimits
 from dagbook.notebook import Notebook
+from dagbook.policy.cost import budget_reached, seconds_for
 from dagbook.policy.decision import decide
 from dagbook.policy.decision import options as options_of
 from dagbook.policy.platform import Platform
@@ -24,6 +26,8 @@ class Allowance:
     size: Size
     sizes: tuple[Size, ...]
     """All that the notebook may choose from"""
+    budget: RunBudget | None
+    """What the run may cost; None: nothing bounds that"""
     output_limits: OutputLimits
     """The most that is kept"""
 
@@ -71,9 +75,10 @@ def allowance_of(request: Request, decision: Decision, platform: Platform) -> Al
         raise DagbookError(f"{decision.objections[0].text}{rest}")
     default = OutputLimits()
     per_cell, per_notebook = platform.outputs.per_cell, platform.outputs.per_notebook
+    size = decision.size or find_size(platform.default_size, platform.sizes)
     return Allowance(
         decision=decision,
-        size=decision.size or find_size(platform.default_size, platform.sizes),
+        size=size,
         sizes=tuple(
             platform.sizes[choice.name]
             for choice in options_of(platform, request.notebook, asset=request.asset)
@@ -83,7 +88,15 @@ def allowance_of(request: Request, decision: Decision, platform: Platform) -> Al
             default.per_cell if per_cell is None else per_cell,
             default.per_notebook if per_notebook is None else per_notebook,
         ),
+        budget=_budget_of(decision, size, platform.currency),
     )
+
+
+def _budget_of(decision: Decision, size: Size, currency: str) -> RunBudget | None:
+    seconds = seconds_for(decision.run_budget, size)
+    if seconds is None or decision.run_budget is None:
+        return None
+    return RunBudget(seconds, budget_reached(decision.run_budget, currency))
 
 
 def name_in_project(named: Path, real_path: Path | None, root: Path) -> str:

@@ -264,7 +264,7 @@ class CellRunner:
             if time.monotonic() >= self._kill_at:
                 self._kernel.kill()
         elif (reason := self._clock.over()) is not None:
-            self._stop(RunStatus.TIMED_OUT, reason, Cause.TIME)
+            self._stop(RunStatus.TIMED_OUT, reason, self._clock.cause)
             self._kill_at = self._clock.kill_at()
             self._interrupt()
         elif self._should_stop is not None and (reason := self._should_stop()) is not None:

@@ -5,7 +5,21 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from dagbook.execution.result import Cause
 from dagbook.execution.words import in_time
+
+
+@dataclass(frozen=True)
+class RunBudget:
+    """What a run may cost, as the time it buys.
+
+    Attributes:
+        seconds: after which the money is spent.
+        label: whose limit that is, for the reason: ``budget of 5.00 USD per run reached``.
+    """
+
+    seconds: float
+    label: str
 
 
 @dataclass
@@ -13,7 +27,7 @@ class Clock:
     """The limits of one run. Seconds; `began` is monotonic time.
 
     Attributes:
-        run_seconds: for the whole run, whose limit `run_label` says.
+        run_seconds: for the whole run, whose limit `run_label` says, of the kind `run_cause`.
         cell_seconds: for each cell.
         grace_seconds: within which an ended run must be gone. Half of it is for the
             interrupt, whose traceback shows where the cell was.
@@ -24,6 +38,7 @@ class Clock:
     cell_seconds: float | None
     grace_seconds: float
     run_label: str
+    run_cause: Cause = Cause.TIME
     _cell: int = 0
     _cell_began: float | None = None
     _gone_by: float | None = None
@@ -54,6 +69,11 @@ class Clock:
         ):
             return f"cell {self._cell} ended after {in_time(self.cell_seconds)}, the limit per cell"
         return None
+
+    @property
+    def cause(self) -> Cause:
+        """What kind of limit it is that is over."""
+        return self.run_cause if self.seconds_left() == 0 else Cause.TIME
 
     def kill_at(self) -> float:
         """Until when a cell just interrupted may end by itself, in monotonic time."""

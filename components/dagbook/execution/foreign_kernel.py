@@ -41,6 +41,7 @@ class ForeignKernelWatch:
         size: what the run may use. Its CPUs and GPUs are not held to, its memory is, by sampling.
         seconds: how long the call may take.
         time_label: whose limit that is.
+        time_cause: of what kind it is.
         environment: variables the kernel gets besides those of this process.
         should_stop: asked several times a second; once it gives a reason, the kernel is ended.
     """
@@ -52,6 +53,7 @@ class ForeignKernelWatch:
         time_label: str,
         environment: Mapping[str, str],
         should_stop: Callable[[], str | None] = lambda: None,
+        time_cause: Cause = Cause.TIME,
     ) -> None:
         self.status: RunStatus | None = None
         self.reason = ""
@@ -60,6 +62,7 @@ class ForeignKernelWatch:
         self._size = size
         self._seconds = seconds
         self._time_label = time_label
+        self._time_cause = time_cause
         self._mark = secrets.token_hex(16)
         self._environment = {**environment, MARK: self._mark}
         self._before: dict[str, str | None] = {}
@@ -153,7 +156,7 @@ class ForeignKernelWatch:
                 self._stop(
                     RunStatus.TIMED_OUT,
                     f"ended after {in_time(self._seconds)}, {self._time_label}",
-                    Cause.TIME,
+                    self._time_cause,
                 )
                 self._end(kernel)
                 return

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from dagbook.errors import DagbookError
+from dagbook.execution.clock import RunBudget
 from dagbook.execution.events import EventListener
 from dagbook.execution.kernelspec import KernelSpec, find_kernel
 from dagbook.execution.means import Means, find_means
 from dagbook.execution.metrics import check_language
 from dagbook.execution.outputs import OutputLimits
 from dagbook.execution.provenance import Origin
+from dagbook.execution.result import Cause
 from dagbook.notebook import Notebook, RoleKind, read_notebook, resolve_parameters
 from dagbook.policy import DEFAULT_SIZE, Size, find_size
 from dagbook.policy.presence import has_platform_file
@@ -39,6 +41,7 @@ class RunOptions(TypedDict, total=False):
         size: what the run may use, by name; None for no limit. Where a platform file governs the
             notebook it decides, and None is its default size.
         timeout: seconds for the whole run, at most the size's.
+        budget: what the run may cost; it ends like one that is out of time.
         cell_timeout: seconds for each cell.
         kernel: another kernel than the notebook's own.
         project_root: importable in the notebook, after its own folder.
@@ -63,6 +66,7 @@ class RunOptions(TypedDict, total=False):
     html: bool
     size: str | Size | None
     timeout: float | None
+    budget: RunBudget | None
     cell_timeout: float | None
     kernel: str | None
     project_root: Path | None
@@ -102,6 +106,7 @@ class Plan:
     good_runs: Path | None = None
     should_stop: Callable[[], str | None] | None = None
     record: Path | None = None
+    budget: RunBudget | None = None
     sizes: tuple[Size, ...] | None = None
     """Those it may have instead, for advice; None: the built-in ones"""
     decision: Decision | None = None
@@ -115,9 +120,22 @@ class Plan:
     @property
     def time_label(self) -> str:
         """Whose limit the run's time is, for the reason when it is over."""
+        if self.is_bound_by_budget:
+            assert self.budget is not None
+            return self.budget.label
         if self.size is not None and self.run_seconds == self.size.max_runtime_seconds:
             return f"the limit of size {self.size.name}"
         return "the limit of this run"
+
+    @property
+    def time_cause(self) -> Cause:
+        """What kind of limit that is."""
+        return Cause.BUDGET if self.is_bound_by_budget else Cause.TIME
+
+    @property
+    def is_bound_by_budget(self) -> bool:
+        """Whether the money is spent before the time is over."""
+        return self.budget is not None and self.run_seconds == self.budget.seconds
 
 
 def make_plan(
@@ -151,6 +169,7 @@ def make_plan(
         size = allowance.size
     elif isinstance(size, str):
         size = find_size(size)
+    budget = options.get("budget") or (allowance.budget if allowance is not None else None)
     output = options.get("output")
     stem = "notebook" if notebook.path is None else notebook.path.stem
     folder = options.get("output_folder") or (project_root or here) / "runs" / stem
@@ -159,7 +178,8 @@ def make_plan(
         parameters=values,
         kernelspec=kernelspec,
         size=size,
-        run_seconds=_run_seconds(options.get("timeout"), size),
+        run_seconds=_run_seconds(options.get("timeout"), size, budget),
+        budget=budget,
         cell_seconds=_positive("cell_timeout", options.get("cell_timeout")),
         working_folder=here,
         project_root=project_root,
@@ -224,11 +244,15 @@ def _check_metrics(notebook: Notebook) -> None:
             notebook.metric_names(cell)
 
 
-def _run_seconds(timeout: float | None, size: Size | None) -> float | None:
-    timeout = _positive("timeout", timeout)
-    if size is None:
-        return timeout
-    return size.max_runtime_seconds if timeout is None else min(timeout, size.max_runtime_seconds)
+def _run_seconds(
+    timeout: float | None, size: Size | None, budget: RunBudget | None
+) -> float | None:
+    limits = [
+        _positive("timeout", timeout),
+        None if size is None else size.max_runtime_seconds,
+        None if budget is None else budget.seconds,
+    ]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _positive(name: str, seconds: float | None) -> float | None:

@@ -51,6 +51,7 @@ class Cause(StrEnum):
     CHECK = "check"  # a blocking check failed
     MEMORY = "memory"  # more memory than the size
     TIME = "time"  # more time than the run or a cell has
+    BUDGET = "budget"  # more money than the run may cost
     KERNEL = "kernel"  # the kernel ended, by itself or killed by somebody else
     CANCELLED = "cancelled"
     RUNNER = "runner"  # the process that ran the notebook vanished

@@ -257,7 +257,7 @@ class Execution:
             if (reason := self._exceeded or held.over_size()) is not None:
                 self._early_verdict = Verdict(RunStatus.KILLED, reason, Cause.MEMORY)
             elif (reason := clock.over()) is not None:
-                self._early_verdict = Verdict(RunStatus.TIMED_OUT, reason, Cause.TIME)
+                self._early_verdict = Verdict(RunStatus.TIMED_OUT, reason, clock.cause)
             else:
                 raise
             return None
@@ -423,6 +423,7 @@ class Execution:
             cell_seconds=plan.cell_seconds,
             grace_seconds=10.0 if plan.size is None else plan.size.grace_seconds,
             run_label=plan.time_label,
+            run_cause=plan.time_cause,
         )
 
     def _memory_exceeded(self, reason: str) -> None:

@@ -101,6 +101,12 @@ class Limits(dg.Resolvable, dg.Model):
         gt=0,
         description="How long the whole run may take, in hours. At most what the size allows.",
     )
+    max_cost_usd: float | None = Field(
+        default=None,
+        gt=0,
+        description="What a run may cost at most, in USD: it then ends like one that is out of "
+        "time. At most the platform's budget per run. Needs a size with a price, in USD.",
+    )
 
 
 class Monitoring(dg.Resolvable, dg.Model):

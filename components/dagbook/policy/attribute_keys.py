@@ -30,6 +30,7 @@ ATTRIBUTES: dict[str, Kind] = {
 NUMBERS = {name: kind for name, kind in ATTRIBUTES.items() if isinstance(kind, Number)}
 
 _ELSEWHERE = {
+    "limits.max_cost_usd": "write it as `budgets.per_run.stop_at`",
     "compute_size": "give the size itself `default: true`",
     "experiment.tracking_uri": "write it as `tracking.tracking_uri`",
     "tracking_uri": "write it as `tracking.tracking_uri`",

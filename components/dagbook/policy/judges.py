@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from dagbook.policy.cost_judges import judge_max_cost
 from dagbook.policy.objections import Case
 from dagbook.policy.path_patterns import fits, matches
 from dagbook.policy.platform import Wanted
@@ -161,6 +162,7 @@ JUDGES: tuple[Callable[[Case], Iterator[Objection]], ...] = (
     judge_size,
     judge_team_of_size,
     judge_run_time,
+    judge_max_cost,
     judge_bounds,
     judge_metadata,
     judge_key,

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from dagbook.execution.clock import Clock
+from dagbook.execution.result import Cause
 
 
 def clock(**changed) -> Clock:
@@ -33,3 +34,15 @@ def test_a_run_over_its_time_exits_within_half_of_its_grace(grace, most):
     assert late.over() == "ended after 60 s, the limit of this run"
     assert late.kill_at() <= time.monotonic() + grace / 2
     assert late.exit_seconds(5) <= most
+
+
+@pytest.mark.parametrize("cause", [Cause.TIME, Cause.BUDGET])
+def test_the_cause_of_a_run_over_its_time_is_that_of_the_limit(cause):
+    assert clock(began=time.monotonic() - 61, run_cause=cause).cause is cause
+
+
+def test_the_cause_of_a_cell_over_its_time_is_the_time():
+    of_a_cell = clock(cell_seconds=0.0, run_cause=Cause.BUDGET)
+    of_a_cell.start_cell(3)
+    assert of_a_cell.over() == "cell 3 ended after 0 s, the limit per cell"
+    assert of_a_cell.cause is Cause.TIME

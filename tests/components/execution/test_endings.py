@@ -26,6 +26,7 @@ from dagbook.execution import (
     RunStatus,
     run_notebook,
 )
+from dagbook.execution.clock import RunBudget
 from dagbook.execution.recovery import recover_runs
 from dagbook.execution.stored_notebook import banner
 from dagbook.policy import Size
@@ -175,6 +176,23 @@ def test_a_run_over_its_time_is_ended_and_told(make_notebook):
     assert result.cause is Cause.TIME
     assert result.reason == "ended after 8 s, the limit of size short"
     assert statuses(result)[1:] == ["not_run"]
+
+
+def test_a_run_at_its_budget_ends_like_one_that_is_out_of_time(make_notebook):
+    budget = RunBudget(4.0, "budget of 5.00 USD per run reached")
+    result = run_notebook(make_notebook("import time\ntime.sleep(60)", "1"), budget=budget)
+    assert result.status is RunStatus.TIMED_OUT
+    assert result.cause is Cause.BUDGET
+    assert result.reason == "ended after 4 s, budget of 5.00 USD per run reached"
+    assert statuses(result)[1:] == ["not_run"]
+    assert "budget of 5.00 USD per run reached" in banner_of(result.executed_notebook)[1]
+
+
+def test_a_budget_that_buys_more_than_the_run_has_ends_nothing(make_notebook):
+    budget = RunBudget(600.0, "budget of 5.00 USD per run reached")
+    result = run_notebook(make_notebook("import time\ntime.sleep(60)"), timeout=4, budget=budget)
+    assert result.cause is Cause.TIME
+    assert result.reason == "ended after 4 s, the limit of this run"
 
 
 def test_a_kernel_that_does_not_answer_has_no_more_time_than_the_run(make_notebook, install_kernel):

@@ -343,6 +343,20 @@ def test_limits_max_runtime_hours_ends_the_run(bench: Workbench) -> None:
     assert bench.run("n").metadata["status"] == "timed_out"
 
 
+@about("limits.max_cost_usd")
+def test_limits_max_cost_usd_ends_the_run(bench: Workbench) -> None:
+    (bench.root / "dagbook-platform.yaml").write_text(
+        "compute_sizes: {small: {cpus: 2, memory: 4 GiB, max_run_time: 1 h, price_per_hour: 3600, "
+        "default: true}}\n"
+    )
+    bench.notebook("n.ipynb", ["import time\ntime.sleep(60)"])
+    bench.component("n", "notebook: n.ipynb\nlimits: {max_cost_usd: 3}")
+
+    assert bench.run("n").metadata["reason"] == (
+        "ended after 3 s, budget of 3.00 USD per run reached"
+    )
+
+
 @about("timeout")
 def test_timeout_ends_a_cell(bench: Workbench) -> None:
     bench.notebook("n.ipynb", ["import time\ntime.sleep(60)"])
