@@ -30,7 +30,8 @@ LAB = {"jupyter_server", "jupyterlab"}
 KERNELS = {"papermill", "nbclient", "jupyter_client", "ipykernel", "zmq"}
 DATA = {"mlflow", "pandas", "numpy", "sklearn", "matplotlib"}
 FORMATS = {"nbformat", "jupytext", "nbconvert"}
-EVERYTHING = DAGSTER | LAB | KERNELS | DATA | FORMATS | {"IPython", "psutil"}
+DATABASES = {"sqlalchemy"}
+EVERYTHING = DAGSTER | DATABASES | LAB | KERNELS | DATA | FORMATS | {"IPython", "psutil"}
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,24 @@ LAYERS = {
     "core": layer(names=FORMATS),
     "policy": layer("core"),
     # papermill itself loads numpy where there is one.
+    "ledger": layer("core", "policy", loads=DATABASES),
     "execution": layer("core", "policy", loads=KERNELS | FORMATS | {"psutil", "numpy"}),
     "sinks": layer("core", "policy", "execution", names={"mlflow"}),
     "component": layer(
         "core",
         "policy",
         "execution",
+        "ledger",
         "sinks",
-        loads=DAGSTER | KERNELS | FORMATS | {"psutil"},
+        loads=DAGSTER | DATABASES | KERNELS | FORMATS | {"psutil"},
     ),
     # Works on a whole project and asks the component's class, but only once it is called.
     "project": layer("core", "policy", "component", names={"dagster"}),
-    "services": layer("core", loads={"psutil"}, names={"dagster"}),
+    "services": layer("core", "policy", "ledger", loads={"psutil"}, names={"dagster"}),
     "commands": layer(
         "core",
         "policy",
+        "ledger",
         "execution",
         "sinks",
         "component",
@@ -85,6 +89,7 @@ PLACES = {
     "policy": "policy",
     "execution": "execution",
     "sinks": "sinks",
+    "ledger": "ledger",
     "notebook_runner": "component",
     "location": "component",
     "location_conflicts": "component",
@@ -267,6 +272,8 @@ VIOLATIONS = [
     ("core_module.py", "import dagbook_lab"),
     ("policy/rules.py", "import dagster"),
     ("policy/rules.py", "from dagbook.execution import run_notebook"),
+    ("ledger/audit.py", "import dagster"),
+    ("ledger/audit.py", "from dagbook.execution import run_notebook"),
     ("execution/engine.py", "import dagster"),
     ("execution/engine.py", "from dagbook.notebook_runner import component"),
     ("execution/engine.py", "import mlflow"),

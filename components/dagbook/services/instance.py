@@ -83,7 +83,7 @@ def open_instance(project: Project) -> Iterator[DagsterInstance | None]:
     if not (home / READY_FILE_NAME).exists():
         yield None
         return
-    with _load_instance(home) as instance:
+    with load_instance(home) as instance:
         yield instance
 
 
@@ -109,7 +109,12 @@ def locked(project: Project, name: str) -> Iterator[None]:
         yield
 
 
-def _load_instance(home: Path) -> DagsterInstance:
+def load_instance(home: Path) -> DagsterInstance:
+    """Open the Dagster instance of a home.
+
+    Raises:
+        DagbookError: it cannot be opened.
+    """
     # Slow, and only those who come here need it.
     from dagster import DagsterInstance
 
@@ -130,7 +135,7 @@ def _load_instance(home: Path) -> DagsterInstance:
 
 
 def _make_databases(home: Path) -> None:
-    with _load_instance(home) as instance:
+    with load_instance(home) as instance:
         try:
             # Each of the three databases is made when it is first asked something.
             instance.get_runs_count()

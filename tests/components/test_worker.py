@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from dagbook.notebook_runner.worker import Life, worker_of
+from dagbook.worker import Life, worker_of
 
 
 @pytest.fixture
