@@ -59,6 +59,8 @@ class Passed:
     type: str
     summary: str
     advice: tuple[str, ...] = ()
+    foreseen: tuple[str, ...] = ()
+    """What a run will probably cost, and what would be cheaper"""
 
 
 @dataclass
@@ -285,7 +287,7 @@ def _is_ours(screened: _Screened, project: Project) -> bool:
 def _passed(screened: _Screened, project: Project) -> Passed:
     document = screened.document
     attributes = document.attributes
-    summary, advice = "", []
+    summary, advice, costs = "", [], []
     if isinstance(attributes.get("notebook"), str):
         from dagbook.scheduling import said_schedule
 
@@ -295,9 +297,23 @@ def _passed(screened: _Screened, project: Project) -> Passed:
             from dagbook.notebook_runner.leaving_dagstermill import advice_on
 
             advice = advice_on(attributes, project.root)
+            costs = _foreseen(document, project)
     line, _ = document.position(("type",))
     file = shown_path(document.file.path)
-    return Passed(file, line, document.type or "", summary, tuple(advice))
+    return Passed(file, line, document.type or "", summary, tuple(advice), tuple(costs))
+
+
+def _foreseen(document: Document, project: Project) -> list[str]:
+    from dagbook.notebook_runner.foreseen import foreseen
+
+    key = document.attributes.get("key")
+    if not isinstance(key, str):
+        key = "/".join(project.asset_key(document.file.path))
+    try:
+        component = find_component_type(document.get(("type",)), document.file.path, project)
+        return foreseen(document.attributes, project.root, key, component)
+    except DagbookError:
+        return []  # A platform file that cannot be read is told where the rules are asked.
 
 
 def _passed_platform(project: Project) -> Passed:

@@ -8,13 +8,20 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagbook.cli.progress_bar import ProgressBar
 from dagbook.cli.size_option import SizeOption
 from dagbook.errors import DagbookError
 from dagbook.execution import Cause, ExecutionResult, RunStatus, run_notebook
+from dagbook.execution.clock import RunBudget
+from dagbook.execution.plan import RunOptions, governed_root
 from dagbook.execution.result import CheckResult
 from dagbook.execution.words import in_bytes, in_time
+from dagbook.notebook import read_notebook
+
+if TYPE_CHECKING:
+    from dagbook.execution.allowance import Allowance
 
 EXAMPLES = """\
   dagbook run churn.ipynb
@@ -50,17 +57,7 @@ def run(args: argparse.Namespace) -> int:
     progress = None if args.json else ProgressBar(sys.stderr)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        result = run_notebook(
-            args.notebook,
-            split_parameters(args.parameter),
-            parameters_are_text=True,
-            output=args.output,
-            html=args.html,
-            **({} if args.size is None else {"size": args.size}),
-            timeout=args.timeout,
-            kernel=args.kernel,
-            on_event=progress,
-        )
+        result = _run(args, progress)
     except KeyboardInterrupt as interruption:
         cancelled = getattr(interruption, "dagbook_result", None)
         if cancelled is None:
@@ -81,6 +78,49 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(result)
     return result.status.exit_code
+
+
+def _run(args: argparse.Namespace, progress: ProgressBar | None) -> ExecutionResult:
+    parameters = split_parameters(args.parameter)
+    notebook = read_notebook(args.notebook)
+
+    def execute(
+        allowance: Allowance | None = None, budget: RunBudget | None = None
+    ) -> ExecutionResult:
+        options: RunOptions = {
+            "parameters_are_text": True,
+            "output": args.output,
+            "html": args.html,
+            "timeout": args.timeout,
+            "kernel": args.kernel,
+            "on_event": progress,
+            "allowance": allowance,
+            "budget": budget,
+        }
+        if args.size is not None:
+            options["size"] = args.size
+        try:
+            return run_notebook(notebook, parameters, **options)
+        finally:
+            if progress is not None:
+                # What is said of the cost comes after it.
+                progress.close()
+
+    root = governed_root(notebook, Path(args.notebook).absolute().parent, None)
+    if root is None:
+        return execute()
+    from dagbook.cli.accounted_run import run_accounted
+
+    return run_accounted(
+        root,
+        notebook,
+        execute,
+        parameters=parameters,
+        size=args.size,
+        kernel=args.kernel,
+        timeout=args.timeout,
+        quiet=args.json,
+    )
 
 
 def split_parameters(given: Sequence[str]) -> dict[str, str]:

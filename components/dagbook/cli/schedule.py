@@ -12,6 +12,7 @@ from dagbook.cli.run import split_parameters
 from dagbook.cli.size_option import SizeOption
 from dagbook.defs_yaml import shown_path
 from dagbook.errors import DagbookError, did_you_mean
+from dagbook.policy.presence import has_platform_file
 from dagbook.project import Project, create_project, find_project
 from dagbook.schedule_words import FORMS
 from dagbook.scheduling import Plan, Wish, plan_schedule
@@ -132,6 +133,29 @@ def _print(plan: Plan, diff: str, changed: bool, dry_run: bool) -> None:
     times = [run.strftime("%a %d %b %Y %H:%M %Z") for run in plan.next_runs()]
     if times:
         print(f"next runs: {', '.join(times)}")
+    for line in foreseen_costs(plan):
+        print(line)
+
+
+def foreseen_costs(plan: Plan) -> list[str]:
+    """What a run will probably cost, where a platform file may give prices."""
+    import importlib.util
+
+    root = plan.project.root
+    if not has_platform_file(root) or importlib.util.find_spec("dagster") is None:
+        return []
+    from dagbook.notebook_runner.foreseen import foreseen
+
+    document = next(
+        (d for d in plan.file.documents if d.attributes.get("notebook") == plan.notebook), None
+    )
+    if document is None:
+        return []
+    key = document.attributes.get("key") or "/".join(plan.project.asset_key(plan.file.path))
+    try:
+        return foreseen(document.attributes, root, str(key))
+    except DagbookError:
+        return []  # A platform file that cannot be read is told where the rules are asked.
 
 
 def _new_file(plan: Plan) -> str:

@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
 def _print(report: Report) -> None:
     for passed in report.passed:
         print(f"✓ {passed.file}:{passed.line}: {passed.summary or passed.type}")
+        for line in passed.foreseen:
+            print(f"  {line}")
         if passed.advice:
             print("  dagstermill runs it. For dagbook's own engine:")
         for line in passed.advice:

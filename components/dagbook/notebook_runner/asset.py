@@ -14,6 +14,7 @@ import dagster as dg
 
 from dagbook.errors import DagbookError
 from dagbook.notebook import Notebook, code_version, local_modules, read_notebook
+from dagbook.notebook_runner.foreseen import cost_metadata
 from dagbook.notebook_runner.op_config import build_config_schema
 from dagbook.notebook_runner.schedule import describe_schedule
 from dagbook.policy.sizes import Size
@@ -208,6 +209,7 @@ def _metadata(asset: NotebookAsset) -> dict[str, Any]:
         else dg.MetadataValue.path(str(path)),
         "size": asset.size.label,
     }
+    metadata |= cost_metadata(asset)
     if component.schedule is not None:
         metadata |= describe_schedule(component.schedule, datetime.now(UTC))
     if isinstance(asset.as_loaded, DagbookError):

@@ -49,6 +49,7 @@ class DagstermillStep(Step):
         config: Any = self.context.op_execution_context.op_config
         given = {**self.component.parameters, **(config or {})}
         self.parameters = {name: as_json(fill_in(value, lookup)) for name, value in given.items()}
+        self.launch()
         self.recording.start()
 
     def execute(self) -> ExecutionResult:
@@ -152,12 +153,17 @@ class DagstermillStep(Step):
         size, asked = self.grant.size, self.grant.run_seconds
         seconds = min(size.max_runtime_seconds, asked or size.max_runtime_seconds)
         is_size = seconds == size.max_runtime_seconds
+        label = f"the limit of size {size.name}" if is_size else "the limit of this run"
+        cause, budget = Cause.TIME, self.account.budget
+        if budget is not None and budget.seconds < seconds:
+            seconds, label, cause = budget.seconds, budget.label, Cause.BUDGET
         return ForeignKernelWatch(
             size,
             seconds,
-            f"the limit of size {size.name}" if is_size else "the limit of this run",
+            label,
             self.recording.environment,
             self.heartbeat.reason_to_stop,
+            cause,
         )
 
     def _judge(

@@ -23,8 +23,8 @@ from typing import Any, Self
 import dagster as dg
 
 from dagbook.notebook_runner.patience import patiently
-from dagbook.notebook_runner.worker import Life, Worker, worker_of
 from dagbook.run_tags import HEARTBEAT_TAG, read_tag, told_of
+from dagbook.worker import Life, Worker, worker_of
 
 #: How often a worker says that it lives, in seconds.
 BEAT_SECONDS = 10.0

@@ -17,6 +17,7 @@ from functools import cached_property
 import dagster as dg
 
 from dagbook.execution.vanished import Recovered
+from dagbook.ledger.database import LedgerError
 from dagbook.notebook_runner.asset import RESULTS_TAG
 from dagbook.notebook_runner.heartbeat import BETWEEN_SECONDS, Beat, read_beat
 from dagbook.notebook_runner.patience import is_locked
@@ -28,8 +29,9 @@ from dagbook.notebook_runner.run_facts import (
     settle_from_log,
 )
 from dagbook.notebook_runner.shared_sensor import SharedSensor
-from dagbook.notebook_runner.worker import Life
+from dagbook.notebook_runner.unsettled import settle_unsettled
 from dagbook.run_tags import NOTEBOOK_TAG, VANISHED_TAG, read_tag, told_of
+from dagbook.worker import Life
 
 #: How often the sensor looks, in seconds. Dagster's scheduler looks at its sensors every five.
 LOOK_SECONDS = 10
@@ -140,6 +142,7 @@ def look_once(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     try:
         done = _reaper.look(context.instance, location.has)
         done += _reaper.look_back(context.instance, location.has)
+        done += _settle(context)
     except Exception as error:
         if not is_locked(error):
             raise
@@ -147,6 +150,15 @@ def look_once(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     for line in done:
         context.log.warning(line)
     return dg.SkipReason("; ".join(done) or "No worker has vanished.")
+
+
+def _settle(context: dg.SensorEvaluationContext) -> list[str]:
+    try:
+        return settle_unsettled(context.instance)
+    except LedgerError as error:
+        # Runs that have vanished are ended all the same.
+        context.log.warning(str(error))
+        return []
 
 
 reaper_sensor = SharedSensor(

@@ -14,7 +14,7 @@ import psutil
 
 from dagbook.execution.vanished import Recovered, recover_run
 from dagbook.notebook_runner.asset import RESULTS_TAG, folder_of_partition
-from dagbook.notebook_runner.worker import Life, worker_of
+from dagbook.worker import Life, worker_of
 
 _PARTITION_TAG = "dagster/partition"
 #: How far a process's start, which the system computes from the clock, may be off, in seconds.

@@ -14,6 +14,7 @@ from dagbook.execution.provenance import Origin
 from dagbook.execution.recovery import recover_below
 from dagbook.execution.result import Cause, CheckResult, ExecutionResult, RunStatus
 from dagbook.notebook import Notebook, read_notebook
+from dagbook.notebook_runner.accounting import StepAccount
 from dagbook.notebook_runner.asset import NotebookAsset
 from dagbook.notebook_runner.attributes import Retries
 from dagbook.notebook_runner.grant import Asked, Grant, ask, granted
@@ -54,6 +55,7 @@ def _run_while_alive(step: Step) -> Iterator[Any]:
         step.confirm(result)
     except DagbookError as refusal:
         step.recording.end(RunStatus.REFUSED)
+        step.refused()
         raise dg.Failure(
             str(refusal),
             metadata={"status": str(RunStatus.REFUSED), **step.rules_broken()},
@@ -84,6 +86,7 @@ class Step:
         self.asset = asset
         self.component = asset.component
         self.recording = Recording(context.log, asset)
+        self.account = StepAccount(context, asset)
 
     def decide(self) -> None:
         """Ask the rules, as they are now, whether the notebook may run and with what.
@@ -117,7 +120,29 @@ class Step:
         self.parameters = fill_in_parameters(
             self.notebook, {**self.component.parameters, **config}, lookup
         )
+        self.launch()
         self.recording.start()
+
+    def launch(self) -> None:
+        """Reserve what the run will probably cost, and write its launch down.
+
+        Raises:
+            DagbookError: there is not that much left, or it cannot be written down.
+        """
+        limits = self.component.limits
+        self.account.launch(
+            self.grant.platform,
+            self.asked.decision,
+            parameters=self.parameters,
+            partition=self.values.partition_key,
+            longest=self.grant.run_seconds,
+            max_cost=limits.max_cost_usd if limits is not None else None,
+        )
+
+    def refused(self) -> None:
+        """Write down that the run was refused."""
+        asked = getattr(self, "asked", None)
+        self.account.refuse(*(None, None) if asked is None else (asked.platform, asked.decision))
 
     def rules_broken(self) -> dict[str, str]:
         """Of a refused run, the platform's rules that it would have broken, for its page."""
@@ -152,6 +177,7 @@ class Step:
                 html=True,
                 allowance=self.grant.allowance,
                 timeout=self.grant.run_seconds,
+                budget=self.account.budget,
                 cell_timeout=self.grant.cell_seconds,
                 kernel=self.grant.kernel,
                 project_root=asset.project_root,
@@ -199,6 +225,7 @@ class Step:
             self.context.log.info(note)
         if missing_gpu(result.resources, wanted):
             self.context.log.info("no GPU figures: this machine's driver reported no GPU")
+        account = self.account.end(result)
         self.recording.finish(result, measurements(result, wanted))
         return {
             **run_metadata(
@@ -208,6 +235,7 @@ class Step:
                 code_version=self.asset.code_version(self.notebook),
                 wanted=wanted,
             ),
+            **account,
             **self.recording.metadata,
         }
 
@@ -227,22 +255,28 @@ class Step:
         result = getattr(interruption, "dagbook_result", None)
         if not isinstance(result, ExecutionResult):
             is_cancel = not isinstance(interruption, Exception)
-            self.recording.end(RunStatus.CANCELLED if is_cancel else RunStatus.FAILED)
+            status = RunStatus.CANCELLED if is_cancel else RunStatus.FAILED
+            self.recording.end(status)
+            self.account.end_early(str(status), None)
             return
         # First the link: MLflow may be slow, and a cancel is not waited for.
         why = self.heartbeat.reason_to_stop()
         said = f"Nothing is materialised: {why}" if why else "Cancelled"
         self.context.log.info(f"{said}. The notebook so far: {result.executed_notebook}")
+        account = self.account.end_early(str(RunStatus.CANCELLED), result)
         observation = dg.AssetObservation(
             self.asset.key,
             partition=self.values.partition_key,
-            metadata=run_metadata(
-                result,
-                self.notebook,
-                size=self.grant.size,
-                code_version=self.asset.code_version(self.notebook),
-                wanted=self.component.monitoring.track_metrics,
-            ),
+            metadata={
+                **run_metadata(
+                    result,
+                    self.notebook,
+                    size=self.grant.size,
+                    code_version=self.asset.code_version(self.notebook),
+                    wanted=self.component.monitoring.track_metrics,
+                ),
+                **account,
+            },
         )
         patiently(lambda: self.context.log_event(observation))
         self.recording.finish_soon(result)

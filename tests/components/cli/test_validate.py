@@ -444,6 +444,7 @@ def test_json_carries_every_problem_with_its_place(
                 "type": "dagster.DefsFolderComponent",
                 "summary": "",
                 "advice": [],
+                "foreseen": [],
             }
         ],
     }

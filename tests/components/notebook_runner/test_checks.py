@@ -65,9 +65,9 @@ def test_everything_at_once_has_no_problem(bench: Workbench) -> None:
             id="unknown-key",
         ),
         pytest.param(
-            {"limits": {"max_cost_usd": 5}},
-            ("limits", "max_cost_usd"),
-            "unknown key. Known: max_runtime_hours",
+            {"limits": {"max_cost": 5}},
+            ("limits", "max_cost"),
+            "unknown key. Did you mean `max_cost_usd`? Known: max_cost_usd, max_runtime_hours",
             id="key-of-a-later-day",
         ),
         pytest.param(

@@ -320,6 +320,22 @@ def test_a_run_over_its_time_is_ended_with_all_its_processes(
     assert has_ended(int(pid.read_text()))
 
 
+def test_a_run_at_its_budget_is_ended_and_settled(
+    bench: Workbench, dagstermill_run: Callable[..., Ran]
+) -> None:
+    (bench.root / "dagbook-platform.yaml").write_text(
+        "compute_sizes: {small: {cpus: 2, memory: 4 GiB, max_run_time: 1 h, price_per_hour: 3600, "
+        "default: true}}\nbudgets: {per_run: {stop_at: 9}}\n"
+    )
+    bench.notebook("t.ipynb", ["import time\ntime.sleep(600)"])
+    bench.component("t", "notebook: t.ipynb\nengine: dagstermill")
+
+    ran = dagstermill_run("t")
+
+    assert ran.failure.description == "ended after 9 s, budget of 9.00 USD per run reached"
+    assert ran.metadata["cost"] >= 9
+
+
 def has_ended(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

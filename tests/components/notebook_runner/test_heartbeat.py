@@ -19,8 +19,8 @@ from dagbook.notebook_runner import heartbeat
 from dagbook.notebook_runner.heartbeat import Beat, read_beat
 from dagbook.notebook_runner.patience import patiently
 from dagbook.notebook_runner.step import Step
-from dagbook.notebook_runner.worker import worker_of
 from dagbook.run_tags import HEARTBEAT_TAG, told_of
+from dagbook.worker import worker_of
 
 if TYPE_CHECKING:
     from conftest import Workbench

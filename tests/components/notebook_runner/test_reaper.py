@@ -20,8 +20,8 @@ import pytest
 from dagbook.notebook_runner import reaper
 from dagbook.notebook_runner.heartbeat import Beat, read_beat
 from dagbook.notebook_runner.reaper import Reaper, reaper_sensor
-from dagbook.notebook_runner.worker import worker_of
 from dagbook.run_tags import HEARTBEAT_TAG, NOTEBOOK_TAG, VANISHED_TAG, read_tag
+from dagbook.worker import worker_of
 
 if TYPE_CHECKING:
     from conftest import Workbench
