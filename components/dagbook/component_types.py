@@ -36,6 +36,8 @@ def find_component_type(name: Any, path: Path, project: Project) -> type[Any]:
     module = _import(module_name, name)
     found = getattr(module, class_name, None)
     if isinstance(found, type) and issubclass(found, Component):
+        if reason := getattr(found, "unavailable_because", None):
+            raise DagbookError(reason)
         return found
     if found is not None:
         raise DagbookError(f"`{name}` is no component, it is {_described(found)}")

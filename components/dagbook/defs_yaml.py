@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dagbook.atomic_write import write_atomically
 from dagbook.errors import DagbookError
+from dagbook.yaml_comments import with_comments_of
 from dagbook.yaml_edit import (
     CannotEdit,
     KeyPath,
     Splice,
     insert_entry,
     remove_entry,
+    rename_key,
     replace_item,
     replace_value,
     same,
@@ -128,6 +130,23 @@ class ComponentFile:
         self._before = self.text.encode("utf-8")
         return True
 
+    def restore_comments(self, before: str) -> None:
+        """Put back comments that stood in the text before, near where they stood.
+
+        A key that was taken out takes the comment on its line along. Here it gets a line of its
+        own.
+        """
+        for text in with_comments_of(before, self.text):
+            nodes, values = self._nodes, [node.value for node in self._nodes]
+            was, self.text = self.text, text
+            try:
+                self._read()
+                if same([node.value for node in self._nodes], values):
+                    return
+            except DagbookError:
+                pass
+            self.text, self._nodes = was, nodes
+
     def _read(self) -> None:
         try:
             self._nodes, self.duplicate_keys = parse_documents(self.text)
@@ -232,23 +251,55 @@ class Document:
             self._edit(path, _MISSING)
         return True
 
+    def rename(self, path: Sequence[Any], name: str) -> None:
+        """Give a key another name; its value and its comments stay where they are.
+
+        Raises:
+            DagbookError: there is a key of that name, or it cannot be renamed safely.
+        """
+        path = tuple(path)
+        expected, holder = self._expected(path)
+        if name in holder:
+            line, _ = self.position(path)
+            raise DagbookError(f"{shown_path(self.file.path)}:{line}: `{name}` is there already")
+        holder[name] = holder.pop(path[-1])
+        self._change(path, expected, lambda: rename_key(self._key(path), name))
+
     @property
     def _node(self) -> Node:
         return self.file._nodes[self.index]
 
-    def _edit(self, path: KeyPath, value: Any) -> None:
+    def _expected(self, path: KeyPath) -> tuple[list[Any], Any]:
+        """The values of the file, to be changed, and what holds the last key of a path in them."""
         expected = [_unshared(node.value) for node in self.file._nodes]
         holder = expected[self.index]
         for part in path[:-1]:
             holder = holder[part]
+        return expected, holder
+
+    def _key(self, path: KeyPath) -> Node:
+        parent = self._node
+        for part in path[:-1]:
+            parent = _child(parent, part)
+        entry = parent.entry(path[-1]) if parent.kind == "mapping" else None
+        if entry is None:
+            raise CannotEdit
+        return entry[0]
+
+    def _edit(self, path: KeyPath, value: Any) -> None:
+        expected, holder = self._expected(path)
         if value is _MISSING:
             del holder[path[-1]]
         else:
             holder[path[-1]] = value
+        self._change(path, expected, lambda: self._splice(path, value))
+
+    def _change(self, path: KeyPath, expected: list[Any], make: Callable[[], Splice]) -> None:
+        """Change the text, if it then says what is expected."""
         line, _ = self.position(path)
         text, nodes = self.file.text, self.file._nodes
         try:
-            splice = self._splice(path, value)
+            splice = make()
             written = splice.text.replace("\n", "\r\n") if "\r\n" in text else splice.text
             self.file.text = Splice(splice.start, splice.end, written).apply(text)
             self.file._read()

@@ -51,7 +51,8 @@ class Finding:
 class Passed:
     """A component without a problem.
 
-    `advice` says, of a notebook that dagstermill runs, what it would take to do without.
+    `advice` says, of a notebook that dagstermill runs, what it would take to do without; `notes`
+    what is worth knowing all the same; `checked`, where it was asked for, what was looked at.
     """
 
     file: str
@@ -61,6 +62,8 @@ class Passed:
     advice: tuple[str, ...] = ()
     foreseen: tuple[str, ...] = ()
     """What a run will probably cost, and what would be cheaper"""
+    notes: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
 
 
 @dataclass
@@ -85,7 +88,9 @@ class _Screened:
         return not any(refusal.loc in ((), ("type",)) for refusal in self.refusals)
 
 
-def validate_paths(paths: Sequence[Path], rules: ScreeningRules | None = None) -> Report:
+def validate_paths(
+    paths: Sequence[Path], rules: ScreeningRules | None = None, *, in_detail: bool = False
+) -> Report:
     """Check every component file among the paths: files, folders, projects, notebooks.
 
     Of a notebook, the components that run it are checked. Each file is screened first, and
@@ -94,6 +99,7 @@ def validate_paths(paths: Sequence[Path], rules: ScreeningRules | None = None) -
     Args:
         paths: what to check.
         rules: what component files may hold, instead of what a platform file says.
+        in_detail: also say of each sound component what was looked at.
 
     Raises:
         DagbookError: a path does not exist, lies in no project, or Dagster is not installed.
@@ -118,7 +124,7 @@ def validate_paths(paths: Sequence[Path], rules: ScreeningRules | None = None) -
         screening = Screening(
             project, rules or (ScreeningRules() if broken else screening_rules(project))
         )
-        _validate_files(screening, sorted(files), report, judged=not broken)
+        _validate_files(screening, sorted(files), report, judged=not broken, in_detail=in_detail)
     return report
 
 
@@ -152,12 +158,12 @@ def document_problems(document: Document, project: Project) -> list[Finding]:
         file.path, file.text.encode(), screening.rules, screening.registry
     ).refusals
     own = tuple(r for r in refusals if r.document in (None, document.index))
-    with _importable(project):
+    with importable(project):
         return _problems(_Screened(document, own), project, judged=True)
 
 
 def _validate_files(
-    screening: Screening, files: Sequence[Path], report: Report, *, judged: bool
+    screening: Screening, files: Sequence[Path], report: Report, *, judged: bool, in_detail: bool
 ) -> None:
     project = screening.project
     # Keys must differ in the whole project, so files that were not asked for are read too.
@@ -165,7 +171,7 @@ def _validate_files(
     report.files += len(files)
     for folder in {path.parent for path in files} if len(files) == 1 else {project.defs_folder}:
         report.findings += [_refused(found) for found in screening.python_refusals(folder)]
-    with _importable(project):
+    with importable(project):
         silent = [found for path in others for found in _documents(path, screening, Report())]
         asked = [found for path in files for found in _documents(path, screening, report)]
         clashes = _key_problems([*silent, *asked], asked, project)
@@ -176,7 +182,7 @@ def _validate_files(
             ]
             report.findings += problems
             if not problems:
-                report.passed.append(_passed(screened, project))
+                report.passed.append(_passed(screened, project, in_detail and judged))
 
 
 def _documents(path: Path, screening: Screening, report: Report) -> list[_Screened]:
@@ -284,10 +290,11 @@ def _is_ours(screened: _Screened, project: Project) -> bool:
         return False
 
 
-def _passed(screened: _Screened, project: Project) -> Passed:
+def _passed(screened: _Screened, project: Project, in_detail: bool) -> Passed:
     document = screened.document
     attributes = document.attributes
     summary, advice, costs = "", [], []
+    notes: tuple[str, ...] = ()
     if isinstance(attributes.get("notebook"), str):
         from dagbook.scheduling import said_schedule
 
@@ -295,12 +302,30 @@ def _passed(screened: _Screened, project: Project) -> Passed:
         summary = f"{attributes['notebook']}, {words}"
         if _is_ours(screened, project):
             from dagbook.notebook_runner.leaving_dagstermill import advice_on
+            from dagbook.notebook_runner.versions import find_migration
 
             advice = advice_on(attributes, project.root)
+            component = find_component_type(document.type, document.file.path, project)
+            migration = find_migration(component, attributes)
+            notes = () if migration is None else (migration.note,)
             costs = _foreseen(document, project)
     line, _ = document.position(("type",))
     file = shown_path(document.file.path)
-    return Passed(file, line, document.type or "", summary, tuple(advice), tuple(costs))
+    checked: tuple[str, ...] = ()
+    if in_detail:
+        from dagbook.checked_things import checked_things
+
+        checked = tuple(checked_things(document, project))
+    return Passed(
+        file=file,
+        line=line,
+        type=document.type or "",
+        summary=summary,
+        advice=tuple(advice),
+        foreseen=tuple(costs),
+        notes=notes,
+        checked=checked,
+    )
 
 
 def _foreseen(document: Document, project: Project) -> list[str]:
@@ -357,7 +382,15 @@ def _require_dagster() -> None:
 
 
 @contextlib.contextmanager
-def _importable(project: Project) -> Iterator[None]:
+def project_importable(project: Project) -> Iterator[Project]:
+    """The same, with the project at hand."""
+    with importable(project):
+        yield project
+
+
+@contextlib.contextmanager
+def importable(project: Project) -> Iterator[None]:
+    """Have a project's own modules found while its components are looked at."""
     folder = str(project.import_root)
     if folder in sys.path:
         yield

@@ -109,6 +109,11 @@ def insert_entry(text: str, mapping: Node, key: Any, value: Any, *, step: int = 
     return Splice(at, at, "\n" + " " * indent + entry)
 
 
+def rename_key(key: Node, name: Any) -> Splice:
+    """Write another name for a key, quoted as the old one is."""
+    return Splice(key.start, key.end, scalar_text(name, quote=_quote(key, name)))
+
+
 def remove_entry(text: str, mapping: Node, index: int) -> Splice:
     """Take a key and its value out of a mapping."""
     key, value = mapping.entries[index]

@@ -97,22 +97,28 @@ PLACES = {
     "location_trees": "component",
     "location_units": "component",
     "unavailable_component": "component",
+    "catalogue": "project",
+    "checked_things": "project",
     "component_files": "project",
+    "component_fixes": "project",
     "component_keys": "project",
     "component_types": "project",
+    "platform_in_force": "project",
     "scheduling": "project",
     "validation": "project",
     "services": "services",
     "cli": "commands",
+    "sample_run": "commands",
     "tour": "commands",
     "__main__": "commands",
 }
 
-#: The only arrows that point up: the front door hands on what it is asked for.
+#: The only arrows that point up: front doors hand on what they are asked for.
 UPWARD = {
     ("dagbook", "dagbook.policy.screening"),
     ("dagbook", "dagbook.notebook_runner"),
     ("dagbook", "dagbook.unavailable_component"),
+    ("dagbook.front_door", "dagbook.unavailable_component"),
 }
 
 #: The one file that takes what Dagster does not publish, with its reason in it.

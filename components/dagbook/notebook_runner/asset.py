@@ -17,6 +17,7 @@ from dagbook.notebook import Notebook, code_version, local_modules, read_noteboo
 from dagbook.notebook_runner.foreseen import cost_metadata
 from dagbook.notebook_runner.op_config import build_config_schema
 from dagbook.notebook_runner.schedule import describe_schedule
+from dagbook.notebook_runner.versions import VERSION_KEY, version_note
 from dagbook.policy.sizes import Size
 
 if TYPE_CHECKING:
@@ -63,6 +64,13 @@ class NotebookAsset:
     """The component as its YAML has it, without the defaults of the platform"""
     origin: Mapping[str, Any] = field(default_factory=dict)
     """Metadata that says which file and line all that is made of it comes from"""
+    scratch: Path | None = None
+    """Takes what a sample run would otherwise leave in the project"""
+
+    @property
+    def state_folder(self) -> Path:
+        """Where what is under way is kept, and the store of the project's own MLflow."""
+        return (self.scratch or self.project_root) / ".dagbook"
 
     @property
     def op_name(self) -> str:
@@ -76,7 +84,9 @@ class NotebookAsset:
 
     def output_folder(self, partition: str | None) -> Path:
         """Where a run's executed notebook and its HTML go."""
-        return folder_of_partition(self.project_root.joinpath("runs", *self.key.path), partition)
+        return folder_of_partition(
+            (self.scratch or self.project_root).joinpath("runs", *self.key.path), partition
+        )
 
     def modules(self, notebook: Notebook) -> tuple[Path, ...]:
         """The project's own Python files that the notebook imports."""
@@ -212,6 +222,10 @@ def _metadata(asset: NotebookAsset) -> dict[str, Any]:
     metadata |= cost_metadata(asset)
     if component.schedule is not None:
         metadata |= describe_schedule(component.schedule, datetime.now(UTC))
+    if component.old_version is not None:
+        metadata[VERSION_KEY] = version_note(
+            component.old_version, component.current_schema_version
+        )
     if isinstance(asset.as_loaded, DagbookError):
         metadata["problem"] = str(asset.as_loaded)
     return {**metadata, **asset.origin}

@@ -28,6 +28,7 @@ from dagbook.notebook_runner.policy_problems import (
 )
 from dagbook.notebook_runner.run_time_names import Loc, names_in, unknown_name
 from dagbook.notebook_runner.schema_errors import schema_problems
+from dagbook.notebook_runner.versions import VERSION_KEY, find_migration
 from dagbook.policy.sizes import BUILT_IN_SIZES, HOUR, Size, find_size
 
 if TYPE_CHECKING:
@@ -106,12 +107,38 @@ def find_yaml_problems(
     return _in_order(problems, attributes)
 
 
+def loaded_as(
+    attributes: Mapping[str, Any],
+    component_class: type[NotebookRunnerComponent] = NotebookRunnerComponent,
+) -> NotebookRunnerComponent:
+    """The component that sound attributes make, without what Dagster fills in from templates."""
+    migration = find_migration(component_class, attributes)
+    given = attributes if migration is None else migration.as_read
+    plain = {k: v for k, v in given.items() if k in FILLED_IN or not holds_template(v)}
+    return component_class.model_validate({"notebook": "", **plain})
+
+
+def kernel_of(component: NotebookRunnerComponent, notebook: Notebook) -> str:
+    """The name of the kernel that a notebook runs on.
+
+    Raises:
+        DagbookError: it is not installed.
+    """
+    return find_kernel(component.kernel or notebook.kernel_name, notebook.language).name
+
+
 def _without_notebook(
     attributes: Mapping[str, Any],
     project_root: Path,
     component_class: type[NotebookRunnerComponent],
     platform: Platform | None,
 ) -> tuple[NotebookRunnerComponent | None, list[Problem]]:
+    try:
+        migration = find_migration(component_class, attributes)
+    except DagbookError as error:
+        return None, [Problem((VERSION_KEY,), str(error))]
+    if migration is not None:
+        attributes = migration.as_read
     given = {
         key: value
         for key, value in attributes.items()

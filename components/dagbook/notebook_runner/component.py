@@ -3,11 +3,11 @@
 No ``from __future__ import annotations`` here: Dagster reads the annotations.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import dagster as dg
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from dagbook.errors import DagbookError
 from dagbook.locked_files import wait_for_locked_files
@@ -29,9 +29,12 @@ from dagbook.notebook_runner.partitions import build_partitions
 from dagbook.notebook_runner.place import find_place
 from dagbook.notebook_runner.policy_problems import platform_for, with_defaults
 from dagbook.notebook_runner.reaper import reaper_sensor
+from dagbook.notebook_runner.sample import current_sample
 from dagbook.notebook_runner.scaffolder import NotebookRunnerScaffolder
 from dagbook.notebook_runner.schedule import build_schedule
+from dagbook.notebook_runner.versions import Versioned, checked_version, tell_old_version
 from dagbook.policy.sizes import BUILT_IN_SIZES, DEFAULT_SIZE, find_size
+from dagbook.sinks import Sink
 
 if TYPE_CHECKING:
     from dagbook.policy.platform import Platform
@@ -72,7 +75,7 @@ AnyPartitions = Annotated[TimePartitions | StaticPartitions, Field(discriminator
 
 
 @dg.scaffold_with(NotebookRunnerScaffolder)
-class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
+class NotebookRunnerComponent(Versioned, dg.Component, dg.Resolvable, dg.Model):
     """Runs a Jupyter notebook as an asset: on a schedule, with checks, metrics and MLflow.
 
     ```yaml
@@ -214,6 +217,26 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
         list[str],
         _described("The assets that must come before, by key.", ["raw/events"]),
     ] = Field(default_factory=list)
+    schema_version: Annotated[
+        int | None,
+        _described(
+            "The version of the component that the YAML was written for. Left out, it is 1.",
+            yaml=int | None,
+        ),
+    ] = None
+
+    @field_validator("schema_version")
+    @classmethod
+    def _check_version(cls, version: int | None) -> int | None:
+        return checked_version(cls, version)
+
+    def sinks(self) -> Sequence[Sink]:
+        """Where a run's measurements and its result go besides Dagster and MLflow.
+
+        A company's component returns its own; see `dagbook.sinks.Sink`. What fails or hangs there
+        is said in the run's log and ends nothing.
+        """
+        return ()
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the asset, and the schedule if there is one."""
@@ -272,7 +295,9 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
 
         place = find_place(context)
         platform = platform_for(type(self), context.project_root)
-        component = with_defaults(self, platform)
+        sample = current_sample()
+        written = self if sample is None else sample.of(self)
+        component = with_defaults(written, platform)
         key = self.key.split("/") if self.key else list(place.key)
         problems = setting_problems(
             component, context.project_root, platform=platform, asset="/".join(key)
@@ -285,6 +310,7 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
                 f"{place.label}: the folder {wrong!r} cannot be part of an asset's key. "
                 "Rename it with letters, digits, _ and -, or give the component a `key`"
             )
+        tell_old_version(self, place.label)
         if not key:
             raise DagbookError(f"{place.label}: outside a `defs` folder a component needs a `key`")
         if "/".join(key) in (*component.deps, *component.dagstermill.inputs.values()):
@@ -297,7 +323,8 @@ class NotebookRunnerComponent(dg.Component, dg.Resolvable, dg.Model):
             partitions=build_partitions(component.partitions, component.schedule),
             size=find_size(component.compute_size, platform.sizes if platform else BUILT_IN_SIZES),
             tracking_uri=None if platform is None else platform.tracking.tracking_uri,
-            written=self,
+            written=written,
+            scratch=None if sample is None else sample.folder,
         )
 
     def more_rules(self, request: "Request", platform: "Platform") -> "Iterable[Objection]":

@@ -15,6 +15,7 @@ import dagster as dg
 from dagbook.errors import DagbookError
 from dagbook.execution.result import ExecutionResult, MetricPoint, RunStatus
 from dagbook.notebook import Notebook
+from dagbook.notebook_runner.company_sinks import CompanySinks
 from dagbook.notebook_runner.experiment import (
     experiment_name,
     names_a_server,
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
 
 
 class Recording:
-    """Keeps one run in MLflow. Whatever goes wrong there is said in the log and ends nothing.
+    """Keeps one run in MLflow, and tells a company's own sinks of it.
+
+    Whatever goes wrong there is said in the log and ends nothing.
 
     Everything goes to a folder of the spool first; a process beside this one brings it to MLflow
     as the run goes on, or later.
@@ -63,6 +66,7 @@ class Recording:
         """
         self._log = log
         self._asset = asset
+        self._sinks = CompanySinks(log, asset)
         self._prefix = prefix
         self._notebook: Notebook | None = None
         self._values: RunValues | None = None
@@ -85,6 +89,11 @@ class Recording:
         if self._has_started or self._notebook is None or self._values is None:
             return
         self._has_started = True
+        if self._asset.scratch is not None:
+            if not speaks_of_mlflow(self._asset, self._notebook):
+                return  # a sample: nobody will look for it there
+        else:
+            self._sinks.start(self._values)
         if not is_installed():
             self._log.info(
                 "MLflow is not installed, so this run is not recorded there: "
@@ -126,6 +135,9 @@ class Recording:
 
     def add(self, points: Iterable[MetricPoint]) -> None:
         """Keep measurements as they come in."""
+        points = list(points)
+        if points:
+            self._sinks.log(points)
         if self._spool is None:
             return
         self._unwritten += points
@@ -162,7 +174,8 @@ class Recording:
     def environment(self) -> dict[str, str]:
         """What makes `mlflow.*` calls in the notebook land in this very run."""
         if self._spool is None or self._notebook is None or self._values is None:
-            return {}
+            # Of a sample that asks for no MLflow: what logs by itself must not find the server.
+            return {"MLFLOW_TRACKING_URI": self._uri} if self._asset.scratch is not None else {}
         run_id = self._state.get("run_id")
         if run_id is None:
             # Nothing in the notebook names MLflow, or it does not answer. A library that logs by
@@ -212,6 +225,7 @@ class Recording:
             measurements: what was measured of the run's processes.
             at_most: how long to wait, in seconds, where that is shorter than usual.
         """
+        self._sinks.finish(result, at_most=at_most)
         files = (result.executed_notebook, result.executed_html)
         end = End(
             result.status,
@@ -228,6 +242,7 @@ class Recording:
 
     def end(self, status: RunStatus) -> None:
         """Close the record of a run that came to nothing."""
+        self._sinks.finish(ExecutionResult(status))
         self._end(End(status, time.time()), None)
 
     def _end(self, end: End, at_most: float | None) -> None:
@@ -288,6 +303,8 @@ class Recording:
 
     @property
     def _uri(self) -> str:
+        if self._asset.scratch is not None:
+            return embedded_store(self._state_folder)  # a sample: nowhere else
         named = self._asset.component.experiment.tracking_uri or self._asset.tracking_uri
         return tracking_uri(named, self._state_folder)
 
@@ -301,4 +318,4 @@ class Recording:
 
     @property
     def _state_folder(self) -> Path:
-        return self._asset.project_root / ".dagbook"
+        return self._asset.state_folder

@@ -1,5 +1,6 @@
 """Writes the YAML for ``dg scaffold defs dagbook.NotebookRunnerComponent``."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import dagster as dg
 from pydantic import BaseModel, Field
 
 from dagbook.errors import DagbookError
+from dagbook.notebook_runner.versions import VERSION_KEY
 
 
 class ScaffoldParams(BaseModel):
@@ -48,7 +50,18 @@ class NotebookRunnerScaffolder(dg.Scaffolder[ScaffoldParams]):
             )
         if params.compute_size is not None:
             attributes["compute_size"] = params.compute_size
+        version = _version_of(request.type_name)
+        if version > 1:
+            # Left out, it would be 1.
+            attributes[VERSION_KEY] = version
         dg.scaffold_component(request, attributes)
+
+
+def _version_of(type_name: str) -> int:
+    """The version of the attributes that a company's component reads."""
+    module, _, name = type_name.rpartition(".")
+    found = getattr(sys.modules.get(module), name, None)
+    return getattr(found, "current_schema_version", 1)
 
 
 def _in_project(notebook: str, request: dg.ScaffoldRequest[ScaffoldParams]) -> str:

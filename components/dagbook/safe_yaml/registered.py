@@ -9,7 +9,7 @@ from typing import Any
 from dagbook.project import Project, read_dg_table
 
 #: Where packages tell Dagster which modules hold their components, and where they once did.
-_GROUPS = (
+ENTRY_POINT_GROUPS = (
     "dagster_dg_cli.registry_modules",
     "dagster_dg_cli.plugin",
     "dagster_dg.plugin",
@@ -35,9 +35,11 @@ class Registry:
 
         # All at once: each question for a group reads what every package says.
         points = importlib.metadata.entry_points()
-        found = {entry.value for group in _GROUPS for entry in points.select(group=group)}
+        found = {
+            entry.value for group in ENTRY_POINT_GROUPS for entry in points.select(group=group)
+        }
         if project is not None:
-            found |= set(_own_modules(project))
+            found |= set(own_modules(project))
         return cls(frozenset(found))
 
     def knows(self, type_name: str) -> bool:
@@ -46,7 +48,8 @@ class Registry:
         return module in self.modules or f"{module.rpartition('.')[0]}.*" in self.modules
 
 
-def _own_modules(project: Project) -> Iterable[str]:
+def own_modules(project: Project) -> Iterable[str]:
+    """The modules that a project itself registers, as its configuration names them."""
     table: Any = read_dg_table(project.config_file) or {}
     settings = table.get("project", {})
     modules = settings.get("registry_modules", []) if isinstance(settings, dict) else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -387,9 +388,10 @@ def test_files_folders_and_notebooks_can_be_named(
     write(defs / "d" / "defs.yaml", OURS + "attributes: {notebook: nowhere.ipynb}\n")
     first = "✓ growth/defs/a/defs.yaml:1: report.ipynb, not scheduled"
     second = "✓ growth/defs/b/c/defs.yaml:1: report.ipynb, not scheduled"
-    assert validate(capsys, defs / "a" / "defs.yaml", status=0) == [first]
+    assert validate(capsys, defs / "a" / "defs.yaml", status=0)[0] == first
     assert validate(capsys, "growth/defs/b", "growth/defs/a", status=0) == [first, second]
-    assert validate(capsys, "report.ipynb", status=0) == [first, second]
+    said = validate(capsys, "report.ipynb", status=0)
+    assert [line for line in said if not line.startswith(" ")] == [first, second]
     assert len(validate(capsys, "growth")) == 4
 
 
@@ -445,6 +447,8 @@ def test_json_carries_every_problem_with_its_place(
                 "summary": "",
                 "advice": [],
                 "foreseen": [],
+                "notes": [],
+                "checked": [],
             }
         ],
     }
@@ -465,3 +469,44 @@ def test_it_runs_as_a_command_from_any_folder_of_the_project(
     assert ran.stdout.splitlines()[-1] == "1 problem in 1 file"
     assert ran.stdout.startswith("defs.yaml:2:notebook: none.ipynb does not exist in ")
     assert "dagbook validate churn.ipynb" in run_command("validate", "--help").stdout
+
+
+def test_of_one_file_each_thing_that_was_checked_is_said(
+    defs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(
+        defs / "churn" / "defs.yaml",
+        OURS + "attributes:\n  notebook: churn.ipynb\n  parameters: {region: DE}\n"
+        "  schedule: 0 6 31 12 *\n  compute_size: medium\n",
+    )
+
+    first, *checked = validate(capsys, path, status=0)
+
+    assert (
+        first
+        == "✓ growth/defs/churn/defs.yaml:1: churn.ipynb, every year on the 31st of December at 06:00 (UTC)"
+    )
+    moment = checked.pop(6)
+    assert checked == [
+        "  ✓ YAML: safe to load, 6 lines",
+        "  ✓ component: dagbook.NotebookRunnerComponent",
+        "  ✓ attributes: notebook, parameters, schedule, compute_size",
+        "  ✓ notebook: churn.ipynb, 1 cell of code",
+        "  ✓ parameters: region from the YAML; days as in the notebook",
+        "  ✓ kernel: python3, installed",
+        "  ✓ size: medium (4 CPU, 16 GiB, 4 h)",
+        "  ✓ policy: nothing against it (built in, no platform file)",
+    ]
+    assert re.fullmatch(
+        r"  ✓ schedule: every year on the 31st of December at 06:00 \(UTC\), next run \w{3} 31 Dec \d{4} 06:00 UTC",
+        moment,
+    )
+
+
+def test_of_a_project_each_thing_is_said_when_asked(
+    defs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(defs / "report" / "defs.yaml", OURS + "attributes: {notebook: report.ipynb}\n")
+
+    assert len(validate(capsys, status=0)) == 1
+    assert "  ✓ kernel: python3, installed" in validate(capsys, "--verbose", status=0)

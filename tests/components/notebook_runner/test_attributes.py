@@ -420,6 +420,21 @@ def test_deps_come_before(bench: Workbench) -> None:
     assert deps == {"raw/events", "elsewhere"}
 
 
+@about("schema_version")
+def test_schema_version_1_is_read_and_a_newer_one_is_set_aside(bench: Workbench) -> None:
+    bench.notebook("n.ipynb", ["1"])
+    bench.component("n", "notebook: n.ipynb\nschema_version: 1")
+    newer = bench.component("newer", "notebook: n.ipynb\nschema_version: 2")
+
+    assert "schema_version" not in bench.spec("n").metadata
+    found = bench.spec("newer").metadata
+    assert found["reason"].value == (
+        "schema_version: version 2 is newer than this NotebookRunnerComponent, which reads 1: "
+        "upgrade its package"
+    )
+    assert (found["file"].value, found["line"].value) == (str(newer), 4)
+
+
 def test_every_attribute_has_a_test() -> None:
     assert _covered == set(attribute_paths(NotebookRunnerComponent))
 
