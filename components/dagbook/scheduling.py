@@ -71,10 +71,7 @@ class Plan:
 
         Nothing where Dagster fills the schedule in from a template.
         """
-        try:
-            return next_ticks(self.cron, find_zone(self.timezone), count)
-        except DagbookError:
-            return []
+        return _next_runs((self.cron, self.timezone), count)
 
     def write(self) -> bool:
         """Write the component file; says whether anything had to be written.
@@ -246,6 +243,20 @@ def said_schedule(attributes: Mapping[str, Any]) -> str | None:
     """The schedule in a component's attributes, in words; None when there is none."""
     schedule = _schedule_of(attributes)
     return None if schedule is None else _in_words(*schedule)
+
+
+def next_runs(attributes: Mapping[str, Any], count: int) -> list[datetime.datetime]:
+    """When a component runs next; nothing without a schedule that can be read."""
+    schedule = _schedule_of(attributes)
+    return [] if schedule is None else _next_runs(schedule, count)
+
+
+def _next_runs(schedule: tuple[str, str], count: int) -> list[datetime.datetime]:
+    cron, timezone = schedule
+    try:
+        return next_ticks(cron, find_zone(timezone), count)
+    except DagbookError:
+        return []
 
 
 def _sized(attributes: Mapping[str, Any]) -> bool:

@@ -84,7 +84,11 @@ def run_stops(project: Project) -> bool:
 
 
 def run_asset(
-    job: dg.JobDefinition, instance: dg.DagsterInstance | None, asset: str, partition: str | None
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance | None,
+    asset: str,
+    partition: str | None,
+    ops: Mapping[str, Any] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Run one notebook as a recorded run of Dagster, in this process."""
     from dagster import AssetKey
@@ -94,7 +98,10 @@ def run_asset(
         asset_selection=[AssetKey(asset.split("/"))],
         partition_key=partition,
         # Dagster's own log goes to its page. Here it would bury what came out.
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        run_config={
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            **({"ops": ops} if ops else {}),
+        },
         raise_on_error=False,
     )
 

@@ -20,6 +20,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schedule": ("dagbook.cli.schedule", "put a notebook on a schedule"),
     "validate": ("dagbook.cli.validate", "check component YAML and the notebooks it names"),
     "run": ("dagbook.cli.run", "run one notebook now, as production would"),
+    "test": ("dagbook.cli.test", "run one notebook as a sample that is recorded nowhere"),
+    "deploy": (
+        "dagbook.cli.deploy",
+        "check a notebook, have Dagster read it, switch its schedule on",
+    ),
+    "components": ("dagbook.cli.components", "list and document the components there are"),
+    "describe": ("dagbook.cli.describe", "what one component takes, with an example"),
     "up": ("dagbook.cli.up", "start the scheduler and the web page of this project"),
     "down": ("dagbook.cli.down", "stop what `dagbook up` started"),
     "runs": ("dagbook.cli.runs", "list the runs of this project, open one"),

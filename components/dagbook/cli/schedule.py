@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
+from dagbook.cli.diff import coloured
 from dagbook.cli.run import split_parameters
 from dagbook.cli.size_option import SizeOption
 from dagbook.defs_yaml import shown_path
@@ -128,7 +128,7 @@ def _print(plan: Plan, diff: str, changed: bool, dry_run: bool) -> None:
         )
         print(f"{'would write' if dry_run else '✓'} {plan.notebook}: {said}")
         print()
-        print(_new_file(plan) if plan.created else _coloured(diff), end="")
+        print(_new_file(plan) if plan.created else coloured(diff), end="")
         print()
     times = [run.strftime("%a %d %b %Y %H:%M %Z") for run in plan.next_runs()]
     if times:
@@ -161,16 +161,6 @@ def foreseen_costs(plan: Plan) -> list[str]:
 def _new_file(plan: Plan) -> str:
     lines = "".join(f"  {line}\n" for line in plan.file.text.splitlines())
     return f"{shown_path(plan.file.path)}\n{lines}"
-
-
-def _coloured(diff: str) -> str:
-    if not sys.stdout.isatty():
-        return diff
-    colours = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
-    return "".join(
-        f"{colours[line[0]]}{line}\033[0m\n" if line[:1] in colours else f"{line}\n"
-        for line in diff.splitlines()
-    )
 
 
 def _as_json(plan: Plan, diff: str, changed: bool, written: bool) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def ask_state(url: str) -> ServiceState:
     Raises:
         OSError: the webserver does not answer.
     """
-    data = _query(url, _STATE, {})
+    data = ask(url, _STATE, {})
     workspace = data["workspaceOrError"]
     has_workspace = workspace["__typename"] == "Workspace"
     entries = workspace["locationEntries"] if has_workspace else []
@@ -108,7 +108,7 @@ def reload_definitions(url: str, location_name: str) -> None:
     Raises:
         OSError: the webserver does not answer.
     """
-    _query(url, _RELOAD, {"name": location_name}, seconds=RELOAD_SECONDS)
+    ask(url, _RELOAD, {"name": location_name}, seconds=RELOAD_SECONDS)
 
 
 def _innermost(error: dict[str, Any]) -> LoadError:
@@ -116,9 +116,14 @@ def _innermost(error: dict[str, Any]) -> LoadError:
     return LoadError(last["className"] or "", last["message"], tuple(last["stack"]))
 
 
-def _query(
+def ask(
     url: str, query: str, variables: dict[str, Any], *, seconds: float = ANSWER_SECONDS
 ) -> dict[str, Any]:
+    """Ask a webserver a question in GraphQL.
+
+    Raises:
+        OSError: it does not answer, or refuses the question.
+    """
     body = json.dumps({"query": query, "variables": variables}).encode()
     request = urllib.request.Request(
         f"{url}/graphql", body, {"Content-Type": "application/json"}, method="POST"

@@ -1,0 +1,82 @@
+"""Switches the schedules of a running Dagster on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagbook.errors import DagbookError
+from dagbook.services.webserver import ask
+
+_SCHEDULES = """
+query DagbookSchedules {
+  workspaceOrError {
+    ... on Workspace {
+      locationEntries {
+        name
+        locationOrLoadError {
+          ... on RepositoryLocation {
+            repositories { name schedules { name scheduleState { status } } }
+          }
+        }
+      }
+    }
+  }
+}
+"""
+
+_START = """
+mutation DagbookStartSchedule($selector: ScheduleSelector!) {
+  startSchedule(scheduleSelector: $selector) {
+    __typename
+    ... on ScheduleStateResult { scheduleState { status } }
+    ... on PythonError { message }
+    ... on UnauthorizedError { message }
+  }
+}
+"""
+
+
+def switch_on(url: str, location: str, name: str) -> bool:
+    """See to it that a schedule is on.
+
+    Args:
+        url: where Dagster answers.
+        location: the name of the code location.
+        name: the schedule's.
+
+    Returns:
+        False when Dagster knows no such schedule.
+
+    Raises:
+        DagbookError: Dagster does not answer, or refuses.
+    """
+    try:
+        found = _find(ask(url, _SCHEDULES, {}), location, name)
+        if found is None:
+            return False
+        repository, status = found
+        if status == "RUNNING":
+            return True
+        selector = {
+            "repositoryLocationName": location,
+            "repositoryName": repository,
+            "scheduleName": name,
+        }
+        answer = ask(url, _START, {"selector": selector})["startSchedule"]
+    except OSError as error:
+        raise DagbookError(f"Dagster at {url} does not answer ({error})") from None
+    if answer["__typename"] != "ScheduleStateResult":
+        raise DagbookError(f"Dagster did not switch the schedule on: {answer.get('message', '')}")
+    return True
+
+
+def _find(data: dict[str, Any], location: str, name: str) -> tuple[str, str] | None:
+    entries = data["workspaceOrError"].get("locationEntries", [])
+    for entry in entries:
+        if entry["name"] != location:
+            continue
+        for repository in (entry["locationOrLoadError"] or {}).get("repositories", ()):
+            for schedule in repository["schedules"]:
+                if schedule["name"] == name:
+                    return repository["name"], schedule["scheduleState"]["status"]
+    return None
