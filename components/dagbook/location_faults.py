@@ -6,13 +6,10 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from dagbook.errors import DagbookError
 from dagbook.project import Project, component_file_in
-
-if TYPE_CHECKING:
-    from dagbook.notebook_runner.component import NotebookRunnerComponent
 
 OUR_TYPE = "dagbook.NotebookRunnerComponent"
 
@@ -78,19 +75,19 @@ def _faults_in_yaml(project: Project, file: Path) -> list[Fault]:
         return [
             Fault(file, str(problem), document.position(("attributes", *problem.loc))[0])
             for document in documents
-            if (found := _notebook_class(document.type)) is not None
+            if (found := _notebook_runner(document.type)) is not None
             for problem in find_yaml_problems(document.attributes, project.root, found, asset=asset)
         ]
     except DagbookError:
         return []  # the platform file is at fault, and its own words say where
 
 
-def _notebook_class(name: str | None) -> type[NotebookRunnerComponent] | None:
-    """The class a file names, if it runs notebooks; it was imported to load the file."""
+def _notebook_runner(type_name: str | None) -> Any:
+    """Our component, or a company's that extends it; of what was imported to load the file."""
     from dagbook.notebook_runner.component import NotebookRunnerComponent
 
-    module, _, attribute = (name or "").rpartition(".")
-    found = getattr(sys.modules.get(module), attribute, None)
+    module, _, name = (type_name or "").rpartition(".")
+    found = getattr(sys.modules.get(module), name, None)
     is_ours = isinstance(found, type) and issubclass(found, NotebookRunnerComponent)
     return found if is_ours else None
 
