@@ -117,3 +117,14 @@ def test_demo_transcript_names_what_the_demo_runs() -> None:
     assert re.findall(r"^(digits/\S+)(?: (2026-\S+))? +succeeded in", demo, re.M) == [
         (asset, partition or "") for asset, partition in STOPS
     ]
+
+
+def test_the_platform_file_it_shows_is_valid(tmp_path: Path) -> None:
+    from dagbook.policy.platform_file import read_platform
+
+    (shown,) = blocks("yaml", "For platform teams")
+    file = tmp_path / "dagbook-platform.yaml"
+    file.write_text(shown, encoding="utf-8")
+    platform = read_platform(file)
+    assert sorted(platform.sizes) == ["gpu", "small"]
+    assert platform.default_size == "small"
