@@ -302,13 +302,16 @@ def _passed(screened: _Screened, project: Project, in_detail: bool) -> Passed:
         summary = f"{attributes['notebook']}, {words}"
         if _is_ours(screened, project):
             from dagbook.notebook_runner.leaving_dagstermill import advice_on
+            from dagbook.notebook_runner.policy_problems import policy_warnings
             from dagbook.notebook_runner.versions import find_migration
 
+            key = _asset_key(document, project)
             advice = advice_on(attributes, project.root)
             component = find_component_type(document.type, document.file.path, project)
             migration = find_migration(component, attributes)
             notes = () if migration is None else (migration.note,)
-            costs = _foreseen(document, project)
+            notes += policy_warnings(attributes, component, project.root, key)
+            costs = _foreseen(document, project, key)
     line, _ = document.position(("type",))
     file = shown_path(document.file.path)
     checked: tuple[str, ...] = ()
@@ -328,12 +331,14 @@ def _passed(screened: _Screened, project: Project, in_detail: bool) -> Passed:
     )
 
 
-def _foreseen(document: Document, project: Project) -> list[str]:
+def _asset_key(document: Document, project: Project) -> str:
+    key = document.attributes.get("key")
+    return key if isinstance(key, str) else "/".join(project.asset_key(document.file.path))
+
+
+def _foreseen(document: Document, project: Project, key: str) -> list[str]:
     from dagbook.notebook_runner.foreseen import foreseen
 
-    key = document.attributes.get("key")
-    if not isinstance(key, str):
-        key = "/".join(project.asset_key(document.file.path))
     try:
         component = find_component_type(document.get(("type",)), document.file.path, project)
         return foreseen(document.attributes, project.root, key, component)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dagbook.policy.presence import has_platform_file
 
@@ -76,3 +77,28 @@ def policy_objections(
 
     request = request_of(component, project_root=project_root, asset=asset, notebook=notebook)
     return judge(component, request, platform).objections
+
+
+def policy_warnings(
+    attributes: Mapping[str, Any],
+    component_class: type[NotebookRunnerComponent],
+    project_root: Path,
+    asset: str,
+) -> tuple[str, ...]:
+    """What is allowed and still worth a word, such as an approval that ends soon.
+
+    Args:
+        attributes: what stands below ``attributes:`` in the YAML of a sound component.
+        component_class: the class it names.
+        project_root: the folder that its notebook is relative to.
+        asset: its key, the parts separated by slashes.
+    """
+    platform = platform_for(component_class, project_root)
+    if platform is None:
+        return ()
+    from dagbook.notebook_runner.checks import loaded_as
+    from dagbook.notebook_runner.policy_request import judge, request_of
+
+    component = with_defaults(loaded_as(attributes, component_class), platform)
+    request = request_of(component, project_root=project_root, asset=asset)
+    return judge(component, request, platform).warnings

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -453,3 +454,18 @@ def test_an_ordinary_project_is_screened_by_the_platform_file(bench: Workbench) 
     assert dagbook.screen_project(bench.root).files == 1
     with pytest.raises(DagbookError, match="may read these variables: none"):
         dagbook.screen_project(bench.root, rules=ScreeningRules())
+
+
+def test_an_approval_that_ends_soon_is_told_when_its_asset_is_validated(bench: Workbench) -> None:
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    approval = (
+        f"approvals:\n  - {{asset: a, size: huge, until: {tomorrow}, by: someone@example.com}}\n"
+    )
+    bench.platform(PLATFORM + approval)
+    bench.notebook("a.ipynb", ["1"])
+    file = bench.component("a", "notebook: a.ipynb\ncompute_size: huge")
+    report = validate_paths([file])
+    assert [finding.text for finding in report.findings] == []
+    assert [passed.notes for passed in report.passed if passed.notes] == [
+        (f"the approval of the size 'huge' for a by someone@example.com ends on {tomorrow}",)
+    ]
