@@ -301,7 +301,9 @@ class Execution:
         self._tried_ahead = True
         path = self._place.notebook(RunStatus.SUCCEEDED)
         outputs, stored = self._outputs()
-        complete_cells(self._document, outputs, self._results.values(), fill=self.plan.html)
+        # Without outputs: they are written as they are stored, and papermill, which looks through
+        # the cells after us, wants its own kind of them.
+        complete_cells(self._document, outputs, self._results.values(), fill=False)
         with suppress(OSError):  # told in the end, when it still cannot be written
             self._ahead = WrittenAhead(path, self._document, outputs, stored)
 

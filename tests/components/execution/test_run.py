@@ -523,3 +523,12 @@ def test_the_result_follows_the_published_schema(make_notebook):
         result = run_notebook(notebook)
         as_json = json.loads(json.dumps(result.to_json(), allow_nan=False))
         jsonschema.validate(as_json, schema)
+
+
+def test_a_run_with_parameters_and_a_page_keeps_its_outputs_in_both(make_notebook, tmp_path):
+    # papermill looks through the cells once they are written, and knows only its own kind.
+    path = make_notebook(("x = 1", "parameters"), "print('x is', x)")
+    result = run_notebook(path, {"x": 2}, output=tmp_path / "out.ipynb", html=True)
+    assert result.succeeded
+    assert "x is 2" in text_of(nbformat.read(tmp_path / "out.ipynb", 4).cells[-1].outputs)
+    assert "x is 2" in result.executed_html.read_text()
