@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import BeforeValidator, Field, field_validator
 
 from dagbook.errors import DagbookError
-from dagbook.locked_files import wait_for_locked_files
+from dagbook.ledger.locked_files import wait_for_locked_files
 from dagbook.notebook_runner.asset import KEY_PART, NotebookAsset, build_asset
 from dagbook.notebook_runner.attributes import (
     Dagstermill,

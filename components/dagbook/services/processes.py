@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.05
 # the project from being taken for modules of Dagster.
 _RUN_SCRIPT = (
     "import sys; from importlib.metadata import entry_points; name = sys.argv[1]; "
-    "from dagbook.locked_files import wait_for_locked_files; wait_for_locked_files(); "
+    "from dagbook.ledger.locked_files import wait_for_locked_files; wait_for_locked_files(); "
     "del sys.argv[0]; (script,) = entry_points(group='console_scripts', name=name); "
     "sys.exit(script.load()())"
 )

@@ -17,8 +17,8 @@ LOCKED_SECONDS = 60.0
 
 def wait_for_locked_files() -> None:
     """Let every SQLite connection that this process opens from now on wait for a minute."""
-    from sqlalchemy import event  # noqa: TID251 (of Dagster's connections, not of the ledger's)
-    from sqlalchemy.engine import Engine  # noqa: TID251
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
 
     if not event.contains(Engine, "connect", _wait_longer):
         event.listen(Engine, "connect", _wait_longer)

@@ -18,7 +18,7 @@ connection.execute("ROLLBACK")
 # Dagster's own storage, in a process of its own: the wait holds for all of a process.
 USE = """
 import sys, dagster as dg
-from dagbook.locked_files import wait_for_locked_files
+from dagbook.ledger.locked_files import wait_for_locked_files
 if sys.argv[2] == "waits":
     wait_for_locked_files()
     wait_for_locked_files()
@@ -68,7 +68,7 @@ def test_dagster_waits_for_a_locked_file_where_it_would_give_up(tmp_path: Path) 
 
 
 def test_a_longer_wait_is_left_as_it_is() -> None:
-    from dagbook.locked_files import _wait_longer
+    from dagbook.ledger.locked_files import _wait_longer
 
     connection = sqlite3.connect(":memory:", timeout=300)
     _wait_longer(connection, None)
