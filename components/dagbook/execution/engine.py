@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import nbformat
 from papermill.engines import Engine
 from papermill.log import logger
 
@@ -50,10 +51,14 @@ class DagbookEngine(Engine):  # type: ignore[misc]  # papermill is untyped
         dagbook_execution: Execution | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Run the cells of `nb` and return it with what came out."""
+        """Run the cells of `nb` and return it with what came out.
+
+        An execution that is under way keeps what came out for itself: papermill, which would
+        look through it for errors and add marks of its own, gets a notebook without cells.
+        """
         if dagbook_execution is not None:
             dagbook_execution.execute_cells(nb)
-            return nb
+            return nbformat.v4.new_notebook()
         from dagbook.execution.standalone import execute_for_papermill
 
         return execute_for_papermill(nb, kernel_name, output_path, **kwargs)

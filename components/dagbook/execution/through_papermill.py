@@ -18,7 +18,6 @@ def execute_through_papermill(execution: Execution, source: dict[str, Any]) -> N
     import nbformat
     import papermill
     from papermill.engines import papermill_engines
-    from papermill.exceptions import PapermillExecutionError
 
     from dagbook.execution.engine import DagbookEngine, without_parameter_warnings
     from dagbook.execution.translators import restore_python_translator
@@ -28,19 +27,14 @@ def execute_through_papermill(execution: Execution, source: dict[str, Any]) -> N
     # A project's own Python may have imported dagstermill.
     restore_python_translator()
     plan = execution.plan
-    try:
-        with without_parameter_warnings():
-            papermill.execute_notebook(
-                nbformat.from_dict(source),
-                None,
-                parameters=dict(plan.parameters),
-                engine_name="dagbook",
-                kernel_name=plan.kernelspec.name,
-                language=plan.notebook.language,
-                progress_bar=False,
-                dagbook_execution=execution,
-            )
-    except PapermillExecutionError:
-        # Papermill raises for any error output. Ours is the judge of that: an error may be one
-        # the author expects.
-        pass
+    with without_parameter_warnings():
+        papermill.execute_notebook(
+            nbformat.from_dict(source),
+            None,
+            parameters=dict(plan.parameters),
+            engine_name="dagbook",
+            kernel_name=plan.kernelspec.name,
+            language=plan.notebook.language,
+            progress_bar=False,
+            dagbook_execution=execution,
+        )

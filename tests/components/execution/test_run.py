@@ -446,6 +446,13 @@ def test_a_page_for_reading_is_written_beside_the_notebook(make_notebook):
     assert "seen in the page" in result.executed_html.read_text("utf-8")
 
 
+def test_a_run_with_parameters_that_puts_something_out_gets_a_page_too(make_notebook):
+    path = make_notebook(("n = 1", "parameters"), "print('seen with', n)")
+    result = run_notebook(path, {"n": 2}, html=True)
+    assert result.status is RunStatus.SUCCEEDED
+    assert "seen with 2" in result.executed_html.read_text("utf-8")
+
+
 def test_an_executed_notebook_can_be_run_again(make_notebook):
     first = run_notebook(make_notebook(("n = 1", "parameters"), "1 / 0"), {"n": 2})
     again = run_notebook(first.executed_notebook, {"n": 3})
