@@ -158,11 +158,13 @@ def schedule_name(key: str) -> str:
 def _load(project: Project, path: Path) -> dg.Definitions:
     import dagster as dg
 
+    from dagbook.location_trees import quiet
     from dagbook.location_units import load_units
     from dagbook.policy.screening import screening_rules
     from dagbook.safe_yaml import Screening
 
-    units = list(load_units(Screening(project, screening_rules(project)), path.parent))
+    with quiet():
+        units = list(load_units(Screening(project, screening_rules(project)), path.parent))
     for unit in units:
         if unit.fault is not None:
             raise DagbookError(unit.fault.text)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from dagbook.cli import main
@@ -77,7 +78,10 @@ def files_of(project: Project) -> set[str]:
 
 
 def test_a_sample_runs_for_real_and_leaves_nothing_in_the_project(
-    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    project: Project,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    recwarn: pytest.WarningsRecorder,
 ) -> None:
     component(
         project,
@@ -102,6 +106,8 @@ def test_a_sample_runs_for_real_and_leaves_nothing_in_the_project(
     assert f"FR sqlite:///{folder}/.dagbook/mlflow.db" in printed
     assert files_of(project) == before
     assert [path.name for path in tmp_path.iterdir() if "dagbook-home-" in path.name] == []
+    # Dagster's about what it is made of itself tell the reader of a sample nothing.
+    assert [str(it.message) for it in recwarn if issubclass(it.category, dg.BetaWarning)] == []
 
 
 def test_a_sample_that_fails_says_why_and_takes_other_values(
