@@ -13,6 +13,9 @@ from dagbook.project import Project
 
 _MOST_NAMES = 6
 
+#: Behind a schedule, where the platform file has `rules.require_trial`.
+TRIAL = ", only after the notebook has run well once as it is"
+
 
 def checked_things(document: Document, project: Project) -> Iterator[str]:
     """Say of a component without a problem what was looked at: ``kernel: python3``.
@@ -51,8 +54,9 @@ def _of_notebook(
     if component.engine == "dagbook":
         yield f"parameters: {_parameters(notebook, component.parameters)}"
         yield f"kernel: {kernel_of(component, notebook)}, installed"
-    yield f"schedule: {_schedule(attributes)}"
     platform = platform_in_force(project, component_class)
+    trial = TRIAL if platform.rules.require_trial and component.schedule is not None else ""
+    yield f"schedule: {_schedule(attributes)}{trial}"
     size = platform.sizes.get(with_defaults(attributes, platform)["compute_size"])
     yield f"size: {component.compute_size if size is None else size.label}"
     where = "built in, no platform file" if platform.file is None else f"version {platform.version}"

@@ -32,6 +32,8 @@ _LINE = 84
 
 # Floats among a run's metadata that are not the notebook's own metrics.
 _MEASURED = {"runtime_seconds", "cpu_seconds", "gpu_utilization_percent"}
+# The same, where the size has a price.
+_PAID = {"cost", "month_to_date"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,11 +151,12 @@ def own_metrics(metadata: Mapping[str, Any]) -> dict[str, float]:
     """The notebook's metrics out of what a run left on its asset."""
     from dagster import FloatMetadataValue
 
+    measured = _MEASURED | _PAID if "currency" in metadata else _MEASURED
     return {
         name: value.value
         for name, value in metadata.items()
         if isinstance(value, FloatMetadataValue) and value.value is not None
-        if name not in _MEASURED
+        if name not in measured
     }
 
 

@@ -40,7 +40,7 @@ def component_page(found: Description) -> str:
     name = escape(found.entry.name)
     parts = [
         '<p><a href="index.html">All components</a></p>',
-        f"<h1>{name}</h1>",
+        f"<h1>{_breakable(name)}</h1>",
         f'<p class="faint">{" · ".join(map(escape, _facts(found)))}</p>',
     ]
     if not found.allowed:
@@ -100,11 +100,16 @@ def _rows(attributes: Iterable[Attribute], prefix: str) -> Iterator[str]:
             default = "required" if attribute.required else ""
         inner = ' class="inner"' if prefix else ""
         yield (
-            f"<tr{inner}><td><code>{escape(name)}</code><br>"
+            f"<tr{inner}><td><code>{_breakable(escape(name))}</code><br>"
             f'<span class="faint">{escape(attribute.kind)}</span></td>'
             f"<td>{''.join(said)}</td><td>{default}</td></tr>"
         )
         yield from _rows(attribute.keys, f"{name}.")
+
+
+def _breakable(name: str) -> str:
+    # On a narrow screen a name in dotted parts goes on in the next line.
+    return name.replace(".", ".<wbr>")
 
 
 def _inline(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dagbook.catalogue.attributes import Attribute
+from dagbook.policy.cost import in_money
 from dagbook.policy.platform import Platform, Wanted
 from dagbook.policy.sizes import Size
 from dagbook.yaml_text import flow_text
@@ -40,9 +41,9 @@ def _allowed(name: str, platform: Platform) -> tuple[str, ...]:
 
 
 def _said_size(size: Size, platform: Platform) -> str:
-    price = (
-        "" if size.price_per_hour is None else f", {size.price_per_hour:g} {platform.currency} an h"
-    )
+    price = ""
+    if size.price_per_hour is not None:
+        price = f", {in_money(size.price_per_hour, platform.currency)} an hour"
     teams = "" if size.teams is None else f", for {', '.join(sorted(size.teams)) or 'nobody'}"
     text = f": {size.description}" if size.description else ""
     return f"{size.label}{price}{teams}{text}"
@@ -57,9 +58,11 @@ def _said(name: str, platform: Platform) -> Iterator[str]:
     rules = platform.rules
     for wanted in rules.required_metadata:
         if wanted.key.partition(".")[0] == name:
+            # Of a tag, which one.
+            key = "" if wanted.key == name else f": {wanted.key}"
             pattern = f", as {wanted.pattern}" if wanted.pattern else ""
             note = f" ({wanted.help})" if wanted.help else ""
-            yield f"required by the platform: {wanted.key}{pattern}{note}"
+            yield f"required by the platform{key}{pattern}{note}"
     if name in platform.defaults:
         yield "the platform's default"
     bound = platform.bounds.get(name)

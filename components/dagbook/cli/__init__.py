@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import NoReturn
 
 from dagbook.errors import DagbookError, did_you_mean
 
@@ -25,12 +26,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "dagbook.cli.deploy",
         "check a notebook, have Dagster read it, switch its schedule on",
     ),
-    "components": ("dagbook.cli.components", "list and document the components there are"),
-    "describe": ("dagbook.cli.describe", "what one component takes, with an example"),
     "up": ("dagbook.cli.up", "start the scheduler and the web page of this project"),
     "down": ("dagbook.cli.down", "stop what `dagbook up` started"),
     "runs": ("dagbook.cli.runs", "list the runs of this project, open one"),
-    "platform": ("dagbook.cli.platform", "show what the platform file allows"),
+    "components": ("dagbook.cli.components", "list and document the components there are"),
+    "describe": ("dagbook.cli.describe", "show what one component takes, with an example"),
+    "platform": ("dagbook.cli.platform", "show what is allowed, what was launched, what it cost"),
 }
 
 INTERRUPTED = 130
@@ -84,9 +85,17 @@ def _dispatch(arguments: list[str]) -> int:
     return int(module.run(parser.parse_args(arguments[1:])))
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a command line, as every other mistake is said."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        raise DagbookError(f"{message[:1].lower()}{message[1:]}: see `{self.prog} --help`")
+
+
 def build_parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
     """The parser of one sub-command, its examples below its options."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"dagbook {name}",
         description=module.__doc__,
         epilog="examples:\n" + module.EXAMPLES,

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(
         dest="command", metavar="list|describe|schema|docs", required=True
     )
-    listing = commands.add_parser("list", help="each with its package and what it does")
+    listing = _command(commands, "list", "each with its package and what it does")
     listing.add_argument(
         "--filter", metavar="TEXT", help="only those whose name, package or description holds it"
     )
@@ -44,17 +44,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     listing.add_argument("--json", action="store_true", help="print one JSON object")
 
-    describing = commands.add_parser("describe", help="what one takes, with an example")
+    describing = _command(commands, "describe", "what one takes, with an example")
     add_description_arguments(describing)
 
-    schema = commands.add_parser("schema", help="the attributes of one as a JSON schema")
+    schema = _command(commands, "schema", "the attributes of one as a JSON schema")
     schema.add_argument("name", metavar="NAME", help="its type; the module may be left out")
 
-    docs = commands.add_parser("docs", help="write a catalogue as pages for the browser")
+    docs = _command(commands, "docs", "write a catalogue as pages for the browser")
     docs.add_argument(
         "--output", type=Path, metavar="DIR", default=_DEFAULT_OUTPUT,
         help=f"where to write it (default: {_DEFAULT_OUTPUT})",
     )  # fmt: skip
+
+
+def _command(commands: Any, word: str, text: str) -> argparse.ArgumentParser:
+    """One of the words, with its own examples below its options."""
+    lines = [line for line in EXAMPLES.splitlines() if f" components {word}" in line]
+    made: argparse.ArgumentParser = commands.add_parser(
+        word,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog="\n".join(["examples:", *lines]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return made
 
 
 def add_description_arguments(parser: argparse.ArgumentParser) -> None:

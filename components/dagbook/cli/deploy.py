@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagbook.cli.progress import say
 from dagbook.errors import DagbookError
+
+if TYPE_CHECKING:
+    from dagbook.component_index import Component
 
 EXAMPLES = """\
   dagbook deploy churn.ipynb
@@ -64,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
                     "keeps it from loading"
                 )
             after = f", next run {moments[0].strftime('%a %d %b %Y %H:%M %Z')}" if moments else ""
-            tell(f"✓ schedule on: {component.key}, {words}{after}")
+            tell(f"✓ schedule on: {component.key}, {words}{after}{_trial(component)}")
         tell(f"  {url}")
         deployed.append(
             {
@@ -80,3 +83,13 @@ def run(args: argparse.Namespace) -> int:
         answer = {"schema": SCHEMA_ID, "url": services.url, "deployed": deployed}
         print(json.dumps(answer, indent=1, ensure_ascii=False))
     return 0
+
+
+def _trial(component: Component) -> str:
+    from dagbook.checked_things import TRIAL
+    from dagbook.component_types import find_component_type
+    from dagbook.platform_in_force import platform_in_force
+
+    document, project = component.document, component.project
+    class_ = find_component_type(document.type, document.file.path, project)
+    return TRIAL if platform_in_force(project, class_).rules.require_trial else ""

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     platform = find_platform(project.root)
     costs = read_costs(open_ledger(project.root), platform, month, args.team)
     if args.json:
-        print(json.dumps(costs.to_json(), indent=1))
+        print(json.dumps(costs.to_json(), indent=1, ensure_ascii=False))
     else:
         _print(costs, has_prices=platform.has_prices)
     return 0
@@ -63,6 +63,8 @@ def _print(costs: Costs, *, has_prices: bool) -> None:
             )
     else:
         _print_sums(costs)
+        if costs.advice:
+            print()
     for asset, advice in costs.advice.items():
         print(f"{asset}: {advice}")
 
@@ -72,7 +74,7 @@ def _print_sums(costs: Costs) -> None:
         return "" if amount is None else in_money(amount, costs.currency)
 
     print_table(
-        (f"team, {costs.month}", "spent", "reserved", "warned at", "stopped at", "runs"),
+        (f"TEAM, {costs.month}", "SPENT", "RESERVED", "WARNED AT", "STOPPED AT", "RUNS"),
         (
             (
                 line.team or "no team",
@@ -90,11 +92,11 @@ def _print_sums(costs: Costs) -> None:
         (line.name, line.team or "no team", money(line.spent), money(line.reserved), str(line.runs))
         for line in costs.assets
     )
-    print_table(("asset", "team", "spent", "reserved", "runs"), assets)
+    print_table(("ASSET", "TEAM", "SPENT", "RESERVED", "RUNS"), assets)
     print()
     last = costs.runs[-RUNS_SHOWN:]
     print_table(
-        ("started (UTC)", "run", "asset", "size", "state", "cost"),
+        ("STARTED (UTC)", "RUN", "ASSET", "SIZE", "STATE", "COST"),
         (
             (
                 datetime.fromtimestamp(run.started, UTC).strftime("%Y-%m-%d %H:%M"),
@@ -109,4 +111,3 @@ def _print_sums(costs: Costs) -> None:
     )
     if len(costs.runs) > len(last):
         print(f"and {len(costs.runs) - len(last)} earlier runs: --json lists them")
-    print()

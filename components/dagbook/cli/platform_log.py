@@ -30,6 +30,8 @@ exit status: 0 all is well, 2 the record was changed"""
 #: What the process exits with when an entry is not as it was written.
 CHANGED = 2
 
+_EMPTY = "nothing is in the record yet"
+
 _COLUMNS = ("number", "at", "kind", "asset", "who", "policy", "run", "detail", "previous", "hash")
 
 
@@ -54,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     from dagbook.services.ledger import open_ledger
 
     since, known = _day(args.since), _known(args)
+    if args.verify and (args.csv or since is not None or args.asset is not None):
+        raise DagbookError("--verify looks through all entries: leave out --csv, --since, --asset")
     with open_ledger(require_project(Path.cwd()).root).read() as connection:
         if connection is None:
             entries: Iterable[Entry] = ()
@@ -70,19 +74,20 @@ def run(args: argparse.Namespace) -> int:
         elif args.json:
             return _print_json(list(entries), verified)
         else:
-            _print(list(entries))
+            chosen = args.since is not None or args.asset is not None
+            _print(list(entries), "no entry is like that" if chosen else _EMPTY)
     return 0
 
 
-def _print(entries: list[Entry]) -> None:
+def _print(entries: list[Entry], none: str) -> None:
     if not entries:
-        print("nothing is in the record yet")
+        print(none)
         return
     rows = [
         (entry.at[:19], entry.kind, entry.asset, entry.who, _in_words(entry.detail))
         for entry in entries
     ]
-    print_table(("when (UTC)", "what", "asset", "who", ""), rows)
+    print_table(("WHEN (UTC)", "WHAT", "ASSET", "WHO", "HOW"), rows)
 
 
 def _in_words(detail: Any) -> str:
@@ -125,7 +130,7 @@ def _print_json(entries: list[Entry], verified: Verified | None) -> int:
             "hash": verified.hash,
             "problem": verified.problem,
         }
-    print(json.dumps(answer, indent=1))
+    print(json.dumps(answer, indent=1, ensure_ascii=False))
     return 0 if verified is None or verified.problem is None else CHANGED
 
 
@@ -134,9 +139,11 @@ def _print_verified(verified: Verified) -> int:
         print(f"✕ {verified.problem}")
         return CHANGED
     if not verified.entries:
-        print("✓ nothing is in the record yet")
+        print(f"✓ {_EMPTY}")
         return 0
-    print(f"✓ {verified.entries} entries are as they were written")
+    one = verified.entries == 1
+    said = "entry is as it was" if one else "entries are as they were"
+    print(f"✓ {verified.entries} {said} written")
     print(
         f"  keep {verified.entries}:{verified.hash} elsewhere: whoever may write the database "
         "could write all of it anew"

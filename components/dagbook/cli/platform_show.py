@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dagbook.cli.table import print_table
 from dagbook.defs_yaml import shown_path
+from dagbook.errors import DagbookError
 from dagbook.policy.listing import platform_values, rows_of
 from dagbook.policy.package_platform import platform_of
 from dagbook.policy.platform import Platform
@@ -48,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     path: Path = args.path
     if path.suffix in (".yaml", ".yml") and not path.is_dir():
         file, project = path, None
+    elif not path.exists():
+        raise DagbookError(f"{path} does not exist")
     else:
         project = require_project(path)
         file = project.root / PLATFORM_FILE_NAME

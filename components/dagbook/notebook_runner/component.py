@@ -84,7 +84,7 @@ class NotebookRunnerComponent(Versioned, dg.Component, dg.Resolvable, dg.Model):
       notebook: churn.ipynb
     ```
 
-    is complete. A schedule, a size and a value for a parameter look like this:
+    is enough where the platform asks for no more. A schedule, a size and a value for a parameter look like this:
 
     ```yaml
     type: dagbook.NotebookRunnerComponent

@@ -15,6 +15,9 @@ from dagbook.policy.sizes import HOUR, Size
 #: Of how many of an asset's last good runs the expected run time is the median.
 RUNS_LOOKED_AT = 10
 
+#: Smaller sums are said to be below this one.
+LEAST_SHOWN = 0.0001
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -93,11 +96,13 @@ def budget_reached(budget: float, currency: str) -> str:
 
 def in_money(amount: float, currency: str) -> str:
     """``5.00 USD``; what is less than ten cents with what matters of it: ``0.0042 USD``."""
+    if 0 < amount < LEAST_SHOWN:
+        return f"<{LEAST_SHOWN} {currency}"  # not nothing: "0.0000" would say so
     return f"{amount:.4f} {currency}" if 0 < abs(amount) < 0.1 else f"{amount:.2f} {currency}"
 
 
 def _in_time(seconds: float) -> str:
-    minutes = seconds / 60
-    if minutes < 2:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+    if seconds < 120:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{round(seconds, 1):g} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return " ".join([f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0))

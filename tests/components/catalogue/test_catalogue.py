@@ -123,12 +123,12 @@ def test_attributes_are_those_that_the_policy_leaves(
 
     assert found["compute_size"].default == "tiny"
     assert found["compute_size"].allowed == (
-        "tiny (1 CPU, 1 GiB, 1 h), 0.1 USD an h",
+        "tiny (1 CPU, 1 GiB, 1 h), 0.10 USD an hour",
         "huge (8 CPU, 64 GiB, 8 h), for ml",
     )
     assert found["kernel"].allowed == ("python3",)
     assert found["owners"].required
-    assert found["owners"].policy == ("required by the platform: owners",)
+    assert found["owners"].policy == ("required by the platform",)
     assert found["retries"].policy == ("at most 2",)
     hours = next(key for key in found["limits"].keys if key.name == "max_runtime_hours")
     assert hours.policy == ("at most 4",)

@@ -111,6 +111,20 @@ def test_the_catalogue_is_written_where_it_is_asked_for(
 def test_a_command_without_a_word_says_which_there_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit):
-        main(["components"])
-    assert "list|describe|schema|docs" in capsys.readouterr().err
+    assert main(["components"]) == 2
+    assert capsys.readouterr().err == (
+        "dagbook: the following arguments are required: list|describe|schema|docs: see "
+        "`dagbook components --help`\n"
+    )
+
+
+@pytest.mark.parametrize("word", ["list", "describe", "schema", "docs"])
+def test_each_word_explains_itself_with_examples(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["components", word, "--help"])
+    assert left.value.code == 0
+    said, _, examples = capsys.readouterr().out.partition("examples:\n")
+    assert said.startswith(f"usage: dagbook components {word} [-h]")
+    assert examples.startswith(f"  dagbook components {word}")

@@ -224,6 +224,14 @@ def test_another_word_gets_the_right_ones(capsys: pytest.CaptureFixture[str]) ->
     assert err.startswith("dagbook: `platform shwo` is not a command. Did you mean `show`? Known: ")
 
 
+def test_a_place_that_is_not_there_has_no_rules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "nowhere"
+    assert main(["platform", "show", str(place)]) == 2
+    assert capsys.readouterr().err == f"dagbook: {place} does not exist\n"
+
+
 def test_each_word_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     for word in ("show", "schema"):
         with pytest.raises(SystemExit) as left:

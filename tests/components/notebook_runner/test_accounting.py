@@ -69,7 +69,7 @@ def test_a_run_tells_what_it_cost_and_how_the_month_stands(bench: Workbench) -> 
     assert ran.metadata["currency"] == "USD"
     assert ran.metadata["team"] == "growth"
     assert ran.metadata["month_to_date"] == f"{cost:.2f} USD of 10000.00 USD in {MONTH}"
-    assert "Expected cost: 3600.00 USD a run (at most 60 min: it has not run well before)" in (
+    assert "Expected cost: 3600.00 USD a run (at most 1 h: it has not run well before)" in (
         bench.logs(ran)
     )
     (known,) = launched(bench)
@@ -308,7 +308,7 @@ def test_an_asset_shows_what_a_run_and_all_its_partitions_will_cost(bench: Workb
     write_platform(bench)
     notebook(bench, "1 + 1", yaml="partitions: {type: static, values: [DE, FR]}")
     shown = bench.spec("n").metadata
-    run = "3600.00 USD a run (at most 60 min: it has not run well before)"
+    run = "3600.00 USD a run (at most 1 h: it has not run well before)"
     assert shown["expected_cost"] == run
     assert shown["expected_cost_of_all_partitions"] == f"7200.00 USD for 2 runs, {run}"
 

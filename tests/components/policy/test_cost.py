@@ -22,11 +22,11 @@ MEDIUM = Size("medium", 4, 16 * GIB, 4 * HOUR, price_per_hour=0.8)
     [
         pytest.param(
             {}, 4 * HOUR, 0,
-            "3.20 USD a run (at most 4.0 h: it has not run well before)", id="nothing known",
+            "3.20 USD a run (at most 4 h: it has not run well before)", id="nothing known",
         ),
         pytest.param(
             {"longest": HOUR}, HOUR, 0,
-            "0.80 USD a run (at most 60 min: it has not run well before)", id="less time",
+            "0.80 USD a run (at most 1 h: it has not run well before)", id="less time",
         ),
         pytest.param(
             {"run_budget": 0.4}, HOUR / 2, 0,
@@ -46,7 +46,7 @@ MEDIUM = Size("medium", 4, 16 * GIB, 4 * HOUR, price_per_hour=0.8)
         ),
         pytest.param(
             {"good_runs": [9000], "longest": HOUR}, HOUR, 1,
-            "0.80 USD a run (60 min, the last good run)", id="no longer than it may",
+            "0.80 USD a run (1 h, the last good run)", id="no longer than it may",
         ),
     ],
 )  # fmt: skip
@@ -79,7 +79,7 @@ def test_what_is_free_has_no_end() -> None:
 @pytest.mark.parametrize(
     ("amount", "text"),
     [(0, "0.00 USD"), (5, "5.00 USD"), (0.1, "0.10 USD"), (0.0042, "0.0042 USD"),
-     (1234.5, "1234.50 USD")],
+     (1234.5, "1234.50 USD"), (0.00003, "<0.0001 USD")],
 )  # fmt: skip
 def test_money_is_shown_with_what_matters_of_it(amount: float, text: str) -> None:
     assert in_money(amount, "USD") == text
