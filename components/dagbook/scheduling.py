@@ -21,6 +21,8 @@ from dagbook.time_zones import find_zone, local_zone_name
 
 COMPONENT_TYPE = "dagbook.NotebookRunnerComponent"
 
+_SAID_ABOVE = {"notebook", "schedule", "compute_size", "parameters"}
+
 #: What a schedule's time zone is when its YAML names none.
 DEFAULT_TIMEZONE = "UTC"
 
@@ -34,6 +36,8 @@ class Wish:
     size: str | None = None
     parameters: Mapping[str, str] | None = None
     """Values as typed, read by the type of their parameter"""
+    attributes: Mapping[str, Any] | None = None
+    """Other attributes of the component, by key; dots lead into nested ones"""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ def plan_schedule(
             COMPONENT_TYPE,
             _attributes(name, cron, wish, parameters, default_size),
         )
+        _set_others(file.documents[0], wish)
         before: Mapping[str, Any] = {}
         shown = folder.relative_to(project.defs_folder).as_posix()
     else:
@@ -201,6 +206,12 @@ def _update(
         document.set(size, wish.size)
     for key, value in parameters.items():
         document.set(("attributes", "parameters", key), value)
+    _set_others(document, wish)
+
+
+def _set_others(document: Document, wish: Wish) -> None:
+    for key, value in (wish.attributes or {}).items():
+        document.set(("attributes", *key.split(".")), value)
 
 
 def _schedule_of(attributes: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -236,6 +247,10 @@ def _changes(
         old = _shown(old_values[name]) if name in old_values else None
         if old != _shown(value):
             changes.append(Change(f"parameter {name}", old, _shown(value)))
+    for name in sorted(after.keys() - _SAID_ABOVE):
+        if before.get(name) != after[name]:
+            old = _shown(before[name]) if name in before else None
+            changes.append(Change(name, old, _shown(after[name])))
     return changes
 
 
@@ -293,6 +308,7 @@ def _require_sound(document: Document, project: Project) -> None:
     problems = document_problems(document, project)
     if problems:
         first, more = problems[0], len(problems) - 1
-        rest = f" (and {more} more: `dagbook validate` lists them)" if more else ""
+        others = ", ".join(dict.fromkeys(problem.key for problem in problems[1:]))
+        rest = f" (and {more} more: {others})" if more else ""
         where = f"{first.key}: " if document.file.is_new else f"{first.place}: "
         raise DagbookError(f"nothing was written. {where}{first.text}{rest}")

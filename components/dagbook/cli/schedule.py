@@ -21,11 +21,21 @@ EXAMPLES = """\
   dagbook schedule churn.ipynb "daily 06:00"
   dagbook schedule churn.ipynb "weekdays 07:30" --timezone Europe/Berlin --size medium
   dagbook schedule churn.ipynb "0 6 * * 1" -p region=DE -p days=30
+  dagbook schedule churn.ipynb "daily 06:00" --set owners=[team:growth] --set retries=2
   dagbook schedule churn.ipynb "hourly :15" --dry-run
   dagbook schedule churn.ipynb --size large
 
 when:
   """ + "\n  ".join(FORMS)
+
+
+#: Attributes that `--set` leaves to what they have of their own.
+_OWN_OPTIONS = {
+    "notebook": "the first word",
+    "schedule": "WHEN, with --timezone,",
+    "compute_size": "--size",
+    "parameters": "-p",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE",
         help="a value for a name of the parameters cell; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="any other attribute of the component, its value as YAML; may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--component", metavar="NAME",
@@ -63,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         timezone=args.timezone,
         size=args.size,
         parameters=split_parameters(args.parameter),
+        attributes=_attributes(args.set),
     )
     project = _project_of(args)
     plan = plan_schedule(project, args.notebook, wish, component=args.component)
@@ -80,6 +95,32 @@ def run(args: argparse.Namespace) -> int:
         url = _reload(project) if written else None
         print(f"Dagster has read it: {url}" if url else "next: dagbook up")
     return 0
+
+
+def _attributes(typed: list[str]) -> dict[str, Any]:
+    """Values of `--set`, by key."""
+    if not typed:
+        return {}
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    found: dict[str, Any] = {}
+    for text in typed:
+        key, equals, value = text.partition("=")
+        if not equals or not all(key.split(".")):
+            raise DagbookError(f"--set {text}: give KEY=VALUE, such as owners=[team:growth]")
+        own = _OWN_OPTIONS.get(key.partition(".")[0])
+        if own is not None:
+            raise DagbookError(f"--set {text}: {own} says that")
+        try:
+            found[key] = YAML(typ="safe", pure=True).load(value)
+        except YAMLError as error:
+            raise DagbookError(f"--set {text}: the value is no YAML: {_first(error)}") from None
+    return found
+
+
+def _first(error: Exception) -> str:
+    return str(getattr(error, "problem", None) or error).splitlines()[0]
 
 
 def _reload(project: Project) -> str | None:

@@ -201,7 +201,7 @@ def test_a_changelog_is_found_in_the_package(
 class Page(HTMLParser):
     """Reads a page: its links, its text, its identities, and tags that were not closed."""
 
-    VOID = frozenset({"meta", "link", "input", "br"})
+    VOID = frozenset({"meta", "link", "input", "br", "wbr"})
 
     def __init__(self, path: Path) -> None:
         super().__init__()

@@ -298,6 +298,19 @@ def test_json_says_what_changes(project: Path, capsys: pytest.CaptureFixture[str
             "churn.ipynb: there is no parameter `regoin`. Did you mean `region`? Known: region, "
             "rates, since, code, days",
         ),
+        (
+            ["churn.ipynb", "daily", "--set", "owners"],
+            "--set owners: give KEY=VALUE, such as owners=[team:growth]",
+        ),
+        (
+            ["churn.ipynb", "daily", "--set", "owners=[a"],
+            "--set owners=[a: the value is no YAML: expected ',' or ']', but got '<stream end>'",
+        ),
+        (["churn.ipynb", "daily", "--set", "parameters.days=1"], "--set parameters.days=1: -p says that"),
+        (
+            ["churn.ipynb", "daily", "--set", "timeout=soon", "--set", "gruop=g"],
+            "nothing was written. timeout: a number is wanted, not 'soon' (and 1 more: gruop)",
+        ),
         (["churn.ipynb", "daily", "-p", "days"], "-p days: give a parameter as NAME=VALUE"),
         (
             ["churn.ipynb", "daily", "-p", "since={{ run_dat }}"],
@@ -502,3 +515,27 @@ def test_it_runs_as_a_command_and_dagster_loads_what_it_writes(project: Path) ->
     helped = subprocess.run([command, "schedule", "--help"], capture_output=True, text=True)
     assert helped.returncode == 0
     assert 'dagbook schedule churn.ipynb "daily 06:00"' in helped.stdout
+
+
+def test_what_the_platform_requires_can_be_given_with_the_schedule(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "dagbook-platform.yaml").write_text(
+        "rules:\n  required_metadata: {owners: true, tags.classification: internal|public}\n"
+    )
+    file = project / "growth" / "defs" / "churn" / "defs.yaml"
+    said = run(["churn.ipynb", "daily 06:00"], capsys, status=2)
+    assert said == (
+        "dagbook: nothing was written. owners: `owners` is missing: every component has to give "
+        "it (dagbook-platform.yaml:2) (and 1 more: tags)\n"
+    )
+    assert not file.exists()
+    others = ["--set", "owners=[team:growth]", "--set", "tags.classification=public"]
+    said = run(["churn.ipynb", "daily 06:00", *others], capsys)
+    assert said.startswith(
+        "✓ churn.ipynb: every day at 06:00 (Europe/Berlin); "
+        'owners ["team:growth"]; tags {"classification": "public"}\n'
+    )
+    assert "  owners: [team:growth]\n  tags: {classification: public}\n" in file.read_text()
+    said = run(["churn.ipynb", "--set", "tags.classification=internal"], capsys)
+    assert "-  tags: {classification: public}\n+  tags: {classification: internal}\n" in said
