@@ -9,6 +9,7 @@ from dagbook.component_types import find_component_type, runs_notebooks
 from dagbook.defs_yaml import Document
 from dagbook.platform_in_force import platform_in_force
 from dagbook.policy.attribute_defaults import with_defaults
+from dagbook.policy.platform import BUILT_IN_PLATFORM
 from dagbook.project import Project
 
 _MOST_NAMES = 6
@@ -59,7 +60,8 @@ def _of_notebook(
     yield f"schedule: {_schedule(attributes)}{trial}"
     size = platform.sizes.get(with_defaults(attributes, platform)["compute_size"])
     yield f"size: {component.compute_size if size is None else size.label}"
-    where = "built in, no platform file" if platform.file is None else f"version {platform.version}"
+    built_in = platform.version == BUILT_IN_PLATFORM.version
+    where = "built in, no platform file" if built_in else f"version {platform.version}"
     yield f"policy: nothing against it ({where})"
 
 

@@ -164,7 +164,9 @@ def _docs(args: argparse.Namespace, project: Project | None) -> None:
     from dagbook.catalogue import find_entries
     from dagbook.catalogue.pages import describe_entry
     from dagbook.catalogue.site import write_site
+    from dagbook.platform_in_force import platform_in_force
 
+    platform_in_force(project)  # one that cannot be read would leave a catalogue of nothing
     sound, broken = [], []
     for entry in find_entries(project):
         try:

@@ -101,7 +101,8 @@ def _in_words(detail: Any) -> str:
         rest = f" and {more} more" if more > 0 else ""
         return f"{detail['from']} → {detail['to']}: {', '.join(names[:3])}{rest}"
     shown = ("status", "cause", "size", "team", "trigger", "expected", "cost", "by", "until")
-    return ", ".join(f"{detail[name]}" for name in shown if detail.get(name))
+    told = {**detail, "status": str(detail.get("status") or "").replace("_", " ")}
+    return ", ".join(f"{told[name]}" for name in shown if told.get(name))
 
 
 def _print_csv(entries: Iterable[Entry]) -> None:

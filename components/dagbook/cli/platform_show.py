@@ -12,7 +12,7 @@ from dagbook.defs_yaml import shown_path
 from dagbook.errors import DagbookError
 from dagbook.policy.listing import platform_values, rows_of
 from dagbook.policy.package_platform import platform_of
-from dagbook.policy.platform import Platform
+from dagbook.policy.platform import BUILT_IN_PLATFORM, Platform
 from dagbook.policy.platform_file import PLATFORM_FILE_NAME, platform_problems, read_platform
 from dagbook.policy.presence import has_platform_file
 from dagbook.project import Project, require_project
@@ -64,15 +64,20 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_as_json(platform), indent=1, ensure_ascii=False))
         return 0
     there = project is None or has_platform_file(project.root)
-    print(f"{shown_path(file)}, version {platform.version}" if there else _without(file))
+    print(f"{shown_path(file)}, version {platform.version}" if there else _without(file, platform))
     print()
     rows = [(row.key, row.text, row.origin) for row in rows_of(platform)]
     print_table(("KEY", "VALUE", "FROM"), rows)
     return 0
 
 
-def _without(file: Path) -> str:
-    return f"There is no {shown_path(file)}: these are the defaults."
+def _without(file: Path, platform: Platform) -> str:
+    if platform.version == BUILT_IN_PLATFORM.version:
+        return f"There is no {shown_path(file)}: these are the defaults."
+    return (
+        f"There is no {shown_path(file)}: the defaults, and what the package says, "
+        f"version {platform.version}"
+    )
 
 
 def _in_force(project: Project, type_name: str | None) -> Platform:

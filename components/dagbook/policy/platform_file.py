@@ -121,7 +121,8 @@ def platform_from_text(data: bytes, path: Path, *, label: str, in_package: bool)
 
 def _sound(platform: Platform | None, problems: list[PlatformProblem]) -> Platform:
     if platform is None:
-        more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+        left = len(problems) - 1
+        more = f" ({left} more: `dagbook platform show`)" if left else ""
         raise DagbookError(f"{problems[0]}{more}")
     return platform
 

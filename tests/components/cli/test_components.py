@@ -108,6 +108,16 @@ def test_the_catalogue_is_written_where_it_is_asked_for(
     assert (root / "site" / f"{OURS}.html").is_file()
 
 
+def test_a_catalogue_stays_when_the_platform_file_cannot_be_read(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dagbook(capsys, "components", "docs", "--output", "site")
+    (root / "dagbook-platform.yaml").write_text("rules: {maximum_retrys: 2}\n")
+    said = dagbook(capsys, "components", "docs", "--output", "site", status=2)
+    assert said.startswith("dagbook: dagbook-platform.yaml:1:rules.maximum_retrys: unknown key. ")
+    assert (root / "site" / f"{OURS}.html").is_file()
+
+
 def test_a_command_without_a_word_says_which_there_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -449,7 +449,7 @@ def test_the_first_problem_is_said_and_how_many_more_there_are(root: Path) -> No
     (root / "dagbook-platform.yaml").write_text("currency: eur\ncontact: 3\n", "utf-8")
     assert refusal(root) == (
         "dagbook-platform.yaml:1:currency: 'eur' cannot be used: write its three letters, such as "
-        "EUR (1 more)"
+        "EUR (1 more: `dagbook platform show`)"
     )
     found = platform_problems(root / "dagbook-platform.yaml")
     assert [(p.line, p.column, p.key) for p in found] == [(1, 11, "currency"), (2, 10, "contact")]
