@@ -25,7 +25,7 @@ from dagbook.location_faults import Fault
 from dagbook.location_trees import quiet
 from dagbook.location_units import load_units
 from dagbook.notebook_runner.place import components_of
-from dagbook.policy.presence import PLATFORM_FILE_NAME
+from dagbook.policy.presence import PLATFORM_FILE_NAME, has_platform_file
 from dagbook.policy.screening import screening_rules
 from dagbook.project import Project, require_project
 from dagbook.safe_yaml import Screening, ScreeningRules
@@ -56,10 +56,11 @@ def load_project(project: Project, rules: ScreeningRules | None = None) -> dg.De
             sys.path.insert(0, str(folder))
     try:
         screening = Screening(project, rules or screening_rules(project))
+        approved = _approved_keys(project)
     except DagbookError as error:
         return _nothing_loads(project, error)
     with _without_collection(), quiet(), components_of(project):
-        return _load(screening)
+        return _load(screening, approved)
 
 
 def _nothing_loads(project: Project, error: DagbookError) -> dg.Definitions:
@@ -72,10 +73,18 @@ def _nothing_loads(project: Project, error: DagbookError) -> dg.Definitions:
     return _merge(project, [Unit(folder, None, fault) for folder in folders])
 
 
-def _load(screening: Screening) -> dg.Definitions:
+def _approved_keys(project: Project) -> set[str]:
+    if not has_platform_file(project.root):
+        return set()
+    from dagbook.policy.platform_file import find_platform
+
+    return {approval.asset for approval in find_platform(project.root).approvals}
+
+
+def _load(screening: Screening, approved: set[str]) -> dg.Definitions:
     project = screening.project
     units = list(load_units(screening, project.defs_folder))
-    set_conflicts_aside(units)
+    set_conflicts_aside(units, approved)
     while True:
         try:
             merged = _merge(project, units)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -72,11 +72,33 @@ class Unit:
         return (self.defs.assets or []) if self.defs is not None else []
 
 
-def set_conflicts_aside(units: list[Unit]) -> None:
-    """Set aside what would keep the others from loading. The first of two by path stays."""
+def set_conflicts_aside(units: list[Unit], approved: Collection[str] = ()) -> None:
+    """Set aside what would keep the others from loading. The first of two by path stays.
+
+    Args:
+        units: in the order of their paths.
+        approved: asset keys for which somebody approved an exception. Of several units with such
+            a key none stays: nobody knows whose the exception is.
+    """
+    _claims_to_approved_keys(units, approved)
     _equal_names(units)
     _circles(units)
     _unlike_partitions(units)
+
+
+def _claims_to_approved_keys(units: list[Unit], approved: Collection[str]) -> None:
+    claims: dict[str, list[Unit]] = {}
+    for unit in units if approved else ():
+        for name in {name for kind, name, _ in unit.names() if kind == "asset key"}:
+            if name in approved:
+                claims.setdefault(name, []).append(unit)
+    for name, claiming in claims.items():
+        for unit in claiming if len(claiming) > 1 else ():
+            other = next(other for other in claiming if other is not unit)
+            unit.set_aside(
+                f"the asset key `{name}` is also that of {other.file}, and an exception is "
+                "approved for it: give one of them another `key`"
+            )
 
 
 def _equal_names(units: list[Unit]) -> None:

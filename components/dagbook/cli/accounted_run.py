@@ -12,6 +12,7 @@ from typing import Any
 from dagbook.errors import DagbookError
 from dagbook.execution.allowance import allowance_of, check_names, name_in_project
 from dagbook.execution.clock import RunBudget
+from dagbook.execution.plan import checked_seconds, kernel_for
 from dagbook.execution.result import ExecutionResult, RunStatus
 from dagbook.notebook import Notebook
 from dagbook.policy.decision import decide
@@ -54,6 +55,7 @@ def run_accounted(
     from dagbook.ledger.occasion import Occasion
     from dagbook.services.ledger import open_ledger
 
+    checked_seconds("timeout", timeout)
     platform = find_platform(root)
     name = name_in_project(notebook.path or Path("notebook"), notebook.real_path, root)
     ledger = open_ledger(root)
@@ -71,7 +73,8 @@ def run_accounted(
     request = Request(
         name,
         attributes={"compute_size": size or platform.default_size},
-        kernel=kernel or notebook.kernel_name,
+        # The very one that would start: a notebook that names none gets that of its language.
+        kernel=_kernel_name(notebook, kernel),
         checks=check_names(notebook),
     )
     decision = decide(request, platform)
@@ -118,6 +121,13 @@ def run_accounted(
         if settled is not None and settled.advice is not None:
             _say(quiet, [settled.advice])
     return result
+
+
+def _kernel_name(notebook: Notebook, chosen: str | None) -> str | None:
+    try:
+        return kernel_for(notebook, chosen).name
+    except DagbookError:
+        return chosen or notebook.kernel_name  # none will start, and the run says why
 
 
 def _end_of(result: ExecutionResult) -> Any:

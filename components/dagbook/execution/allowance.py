@@ -122,11 +122,12 @@ def check_names(notebook: Notebook) -> tuple[str, ...]:
 
 
 def _refuse_more(asked: Size, most: Size) -> None:
+    # Not `>`: what is no number is not larger either.
     wants = (asked.cpus, asked.memory_bytes, asked.max_runtime_seconds, asked.gpus)
     has = (most.cpus, most.memory_bytes, most.max_runtime_seconds, most.gpus)
     names = ("CPUs", "memory", "max_runtime", "GPUs")
-    larger = [name for name, own, other in zip(names, wants, has, strict=True) if own > other]
-    if larger or asked.grace_seconds > most.grace_seconds:
+    larger = [name for name, own, other in zip(names, wants, has, strict=True) if not own <= other]
+    if larger or not asked.grace_seconds <= most.grace_seconds:
         what = ", ".join(larger or ["grace_seconds"])
         raise DagbookError(
             f"size {asked.name!r} was given more ({what}) than the platform file gives it: "

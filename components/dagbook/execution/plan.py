@@ -153,7 +153,7 @@ def make_plan(
     values = resolve_parameters(
         notebook, parameters or {}, from_text=options.get("parameters_are_text", False)
     )
-    kernelspec = _find_kernel(notebook, options.get("kernel"))
+    kernelspec = kernel_for(notebook, options.get("kernel"))
     _check_metrics(notebook)
     here = Path.cwd() if notebook.path is None else notebook.path.absolute().parent
     project_root = options.get("project_root")
@@ -169,7 +169,7 @@ def make_plan(
         size = allowance.size
     elif isinstance(size, str):
         size = find_size(size)
-    budget = options.get("budget") or (allowance.budget if allowance is not None else None)
+    budget = _smaller(options.get("budget"), None if allowance is None else allowance.budget)
     output = options.get("output")
     stem = "notebook" if notebook.path is None else notebook.path.stem
     folder = options.get("output_folder") or (project_root or here) / "runs" / stem
@@ -180,7 +180,7 @@ def make_plan(
         size=size,
         run_seconds=_run_seconds(options.get("timeout"), size, budget),
         budget=budget,
-        cell_seconds=_positive("cell_timeout", options.get("cell_timeout")),
+        cell_seconds=checked_seconds("cell_timeout", options.get("cell_timeout")),
         working_folder=here,
         project_root=project_root,
         output=None if output is None else _checked_output(output),
@@ -217,17 +217,31 @@ def governed_root(notebook: Notebook, here: Path, project_root: Path | None) -> 
     return project_root if project_root and has_platform_file(project_root) else None
 
 
+def _smaller(asked: RunBudget | None, most: RunBudget | None) -> RunBudget | None:
+    if asked is None or most is None:
+        return asked or most
+    # What is no number is not less than anything.
+    return asked if asked.seconds <= most.seconds else most
+
+
 def _output_limits(asked: OutputLimits | None, allowance: Allowance | None) -> OutputLimits:
     asked = asked or OutputLimits()
     most = None if allowance is None else allowance.output_limits
     if most is None:
         return asked
     return OutputLimits(
-        min(asked.per_cell, most.per_cell), min(asked.per_notebook, most.per_notebook)
+        # In this order what is no number is not the smaller one.
+        min(most.per_cell, asked.per_cell),
+        min(most.per_notebook, asked.per_notebook),
     )
 
 
-def _find_kernel(notebook: Notebook, chosen: str | None) -> KernelSpec:
+def kernel_for(notebook: Notebook, chosen: str | None) -> KernelSpec:
+    """The kernel a notebook runs on: the one that was chosen, else its own, else its language's.
+
+    Raises:
+        DagbookError: it is not installed.
+    """
     if chosen:
         return find_kernel(chosen)
     try:
@@ -248,14 +262,19 @@ def _run_seconds(
     timeout: float | None, size: Size | None, budget: RunBudget | None
 ) -> float | None:
     limits = [
-        _positive("timeout", timeout),
+        checked_seconds("timeout", timeout),
         None if size is None else size.max_runtime_seconds,
         None if budget is None else budget.seconds,
     ]
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _positive(name: str, seconds: float | None) -> float | None:
+def checked_seconds(name: str, seconds: float | None) -> float | None:
+    """The same time, which has to be one.
+
+    Raises:
+        DagbookError: it is not above 0.
+    """
     if seconds is not None and not seconds > 0:
         raise DagbookError(f"{name}: {seconds:g} is not a time; give seconds above 0")
     return seconds

@@ -146,15 +146,24 @@ def _changed_by_launch(
     """What tags and the environment would change, so that it is judged as if YAML said it."""
     changed: dict[str, Any] = {}
     attributes = attributes_of(component)
-    if max_retries is not None and max_retries.isdecimal():
+    again = _number_in(max_retries)
+    if again is not None:
         retries = attributes.get("retries") or {"max": 0}
-        changed["retries"] = {**retries, "max": max(retries.get("max", 1), int(max_retries))}
+        changed["retries"] = {**retries, "max": max(retries.get("max", 1), again)}
     # Where a tracking server is nobody's choice but the platform's, the environment has none.
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     names_none = component.experiment.tracking_uri is None and not platform.tracking.tracking_uri
     if uri and names_none and platform.tracking.allowed_uris:
         changed["experiment"] = {**attributes.get("experiment", {}), "tracking_uri": uri}
     return changed
+
+
+def _number_in(tag: str | None) -> int | None:
+    # As Dagster reads it, to which ` +5` is a number.
+    try:
+        return None if tag is None else int(tag)
+    except ValueError:
+        return None
 
 
 def _has_run_well(

@@ -79,6 +79,7 @@ def request_of(
     kernel = component.kernel
     if notebook is None:
         real = Path(named.resolve())
+        kernel = None if kernel is None else _kernel_named(kernel)
     else:
         real = notebook.real_path or named
         kernel = _kernel_of(kernel, notebook)
@@ -156,14 +157,22 @@ def _own_objections(
             yield Objection(name, (), None, "", platform.contact, text)
 
 
+def _kernel_named(name: str) -> str:
+    """The kernel that a name means, in whatever case; where none is installed, the name."""
+    try:
+        return find_kernel(name).name
+    except DagbookError:
+        return name
+
+
 def _kernel_of(named: str | None, notebook: Notebook) -> str | None:
     """The kernel that would start; of one that is not installed, which cannot, its name."""
+    if named is not None:
+        return _kernel_named(named)
     try:
-        if named is not None:
-            return find_kernel(named).name
         return find_kernel(notebook.kernel_name, notebook.language).name
     except DagbookError:
-        return named or notebook.kernel_name
+        return notebook.kernel_name
 
 
 def _shortest_interval(component: NotebookRunnerComponent) -> float | None:

@@ -42,14 +42,16 @@ def decide(request: Request, platform: Platform, more_rules: Sequence[Rule] = ()
     """
     case = Case(request, platform, platform.team_of(request.notebook))
     objections = [objection for judge in JUDGES for objection in judge(case)]
+    size = platform.sizes.get(size_asked_for(case))
+    budget = approved_budget(case)
+    # Last of all: whatever they do to the request, what was judged is what is granted.
     for rule in more_rules:
         objections += _objections_of(rule, request, platform)
-    size = platform.sizes.get(size_asked_for(case))
     return Decision(
         policy_version=platform.version,
         team=case.team,
         size=None if size is None else _within_bounds(size, platform),
-        run_budget=approved_budget(case),
+        run_budget=budget,
         objections=tuple(objections),
         warnings=(*approval_warnings(case), *_budget_warnings(platform)),
     )

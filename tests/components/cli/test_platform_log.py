@@ -100,6 +100,15 @@ def test_a_run_with_a_size_there_is_not_is_refused_and_written_down(priced: Path
     assert (entry["kind"], entry["detail"]["rules"]) == ("refused", ["compute_sizes"])
 
 
+@pytest.mark.parametrize("timeout", ["-5", "nan", "0"])
+def test_a_time_that_is_none_reserves_nothing(priced: Path, capsys, timeout: str) -> None:
+    assert main(["run", "n.ipynb", "--timeout", timeout]) == 2
+    said = f"dagbook: timeout: {timeout} is not a time; give seconds above 0\n"
+    assert capsys.readouterr().err == said
+    assert main(["platform", "log", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["entries"] == []
+
+
 def test_a_run_refused_before_its_kernel_costs_nothing(priced: Path, capsys) -> None:
     assert main(["run", "n.ipynb", "-p", "nope=1"]) == 2
     assert main(["platform", "costs", "--json"]) == 0

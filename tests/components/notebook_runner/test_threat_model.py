@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ import pytest
 from dagbook.cli import main
 from dagbook.errors import DagbookError
 from dagbook.execution import OutputLimits, run_notebook
+from dagbook.execution.clock import RunBudget
 from dagbook.execution.plan import make_plan
 from dagbook.notebook import parse_notebook
 from dagbook.policy import Size
@@ -110,13 +112,18 @@ def test_a_key_with_an_approval_cannot_be_taken_from_its_component(site: Workben
     )
     site.notebook("b.ipynb", ["1"])
     good = site.component("good", "notebook: b.ipynb\ncompute_size: huge")
-    site.component("other", "notebook: a.ipynb\ncompute_size: huge\nkey: good")
-
-    assert reasons(site) == {
-        "other": f"the asset key `good` is taken by {good}: give one of them another `key`"
-    }
-    (finding,) = validate_paths([site.root]).findings
-    assert finding.key == "key"
+    said = (
+        "the asset key `good` is also that of {}, and an exception is approved for it: give one "
+        "of them another `key`"
+    )
+    # Also one that is read before it by its path does not get it.
+    for folder in ("other", "early"):
+        other = site.component(folder, "notebook: a.ipynb\ncompute_size: huge\nkey: good")
+        assert reasons(site) == {folder: said.format(good), "good": said.format(other)}
+        (finding,) = validate_paths([site.root]).findings
+        assert "the asset key `good` is also that of" in finding.text
+        shutil.rmtree(other.parent)
+    assert reasons(site) == {}
 
 
 def test_a_second_document_in_the_platform_file_stops_everything(site: Workbench) -> None:
@@ -322,6 +329,9 @@ def test_another_kernel_is_refused(
         "the kernel 'bash' is not allowed. Allowed: python3. For an exception ask #ml-platform "
         "(dagbook-platform.yaml:10)"
     )
+    # Names of kernels are the same in any case, wherever it is asked.
+    named = site.component("named", "notebook: a.ipynb\nkernel: Python3")
+    assert validate_paths([named]).findings == []
     assert reasons(site) == {"a": f"kernel: {said}"}
     loaded = site.load()
     site.notebook("b.ipynb", ["touch ran"], kernel="bash")
@@ -378,6 +388,9 @@ def test_retries_by_a_tag_are_judged(site: Workbench) -> None:
         "50 retries are too many. Allowed: at most 2. For an exception ask #ml-platform "
         "(dagbook-platform.yaml:9)"
     )
+    # What Dagster reads as a number is one.
+    said = "50 retries are too many"
+    assert said in refused(site.run("a", tags={"dagster/max_retries": " +5_0"}), site.root)
     assert site.run("a", tags={"dagster/max_retries": "2"}).success
 
 
@@ -547,6 +560,12 @@ def test_dagbook_run_is_bound(
     assert "the kernel 'bash' is not allowed" in capsys.readouterr().err
     assert main(["run", "a.ipynb", "--size", "small"]) == 2
     assert "compute size 'small' does not exist" in capsys.readouterr().err
+    # One that names no kernel gets that of its language.
+    document = json.loads((site.root / "a.ipynb").read_text())
+    document["metadata"] = {"language_info": {"name": "bash"}}
+    (site.root / "nameless.ipynb").write_text(json.dumps(document))
+    assert main(["run", "nameless.ipynb"]) == 2
+    assert "the kernel 'bash' is not allowed" in capsys.readouterr().err
     assert not list(site.root.rglob("ran"))
 
     assert main(["run", "a.ipynb", "--timeout", "999999", "--json"]) == 0
@@ -579,6 +598,19 @@ def test_run_notebook_is_bound(site: Workbench) -> None:
         assert plan.output_limits == OutputLimits(20_000, 100_000)
     smaller = Size("tiny", 1, 2**29, 60.0)
     assert make_plan(notebook, size=smaller).size == smaller
+    # What is no number is not less.
+    with pytest.raises(DagbookError) as endless:
+        make_plan(notebook, size=Size("tiny", 1, 2**29, math.nan))
+    assert "was given more (max_runtime)" in str(endless.value)
+    assert make_plan(notebook, output_limits=OutputLimits(math.nan, 10)).output_limits == (  # type: ignore[arg-type]
+        OutputLimits(20_000, 10)
+    )
+    # Nor does a budget of one's own take the place of that per run.
+    priced = PLATFORM.replace("default: true", "price_per_hour: 3600, default: true")
+    site.platform(f"{priced}budgets: {{per_run: {{stop_at: 5}}}}\n")
+    for seconds in (1e6, math.nan):
+        assert make_plan(notebook, budget=RunBudget(seconds, "mine")).run_seconds == 5.0
+    assert make_plan(notebook, budget=RunBudget(2.0, "mine")).run_seconds == 2.0
 
 
 def test_neither_a_link_nor_another_root_leads_out_of_the_project(

@@ -595,6 +595,17 @@ def test_a_company_s_rule_takes_no_objection_away(platform: Read, nothing: Any) 
     assert only(decision).rule == "compute_sizes.gpu.teams"
 
 
+def test_a_company_s_rule_changes_nothing_of_what_was_judged(platform: Read) -> None:
+    def larger(request: Request, platform: Platform) -> list[Objection]:
+        request.attributes["compute_size"] = "gpu"  # type: ignore[index]
+        return []
+
+    request = Request("sales/report.ipynb", attributes={"compute_size": "small"})
+    decision = decide(request, platform(FILE), [larger])
+    assert decision.allowed and decision.size is not None
+    assert decision.size.name == "small"
+
+
 def test_a_company_s_rule_that_fails_is_not_passed_over(platform: Read) -> None:
     def broken(request: Request, platform: Platform) -> Iterator[Objection]:
         raise KeyError("x")
