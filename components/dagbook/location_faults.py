@@ -41,7 +41,7 @@ def find_fault(project: Project, folder: Path, error: Exception) -> Fault:
     if isinstance(_cause(error), DagbookError):
         # Our own words for it: all that is missing is the line.
         return next((other for other in found if other.reason == fault.reason), fault)
-    return found[0] if found else fault
+    return found[0] if found else _fault_in_values(_cause(error), file) or fault
 
 
 def fault_from(error: BaseException, file: Path) -> Fault:
@@ -80,6 +80,24 @@ def _faults_in_yaml(project: Project, file: Path) -> list[Fault]:
         ]
     except DagbookError:
         return []  # the platform file is at fault, and its own words say where
+
+
+def _fault_in_values(cause: BaseException, file: Path) -> Fault | None:
+    """What is wrong with a value that only Dagster knew: a name in braces stands in the file."""
+    from pydantic import ValidationError
+
+    if not isinstance(cause, ValidationError):
+        return None
+    from dagbook.defs_yaml import ComponentFile
+    from dagbook.notebook_runner.schema_errors import schema_problems
+
+    for document in ComponentFile.load(file, allow_duplicates=True).documents:
+        component_class = _notebook_runner(document.type)
+        if component_class is not None and component_class.__name__ == cause.title:
+            loc, text = schema_problems(cause, component_class)[0]
+            line = document.position(("attributes", *loc))[0]
+            return Fault(file, f"{'.'.join(map(str, loc))}: {text}", line)
+    return None
 
 
 def _notebook_runner(type_name: str | None) -> Any:

@@ -81,7 +81,10 @@ class Retries(dg.Resolvable, dg.Model):
         description="What else to try again for; `error` is an exception in a cell.",
     )
     delay_seconds: float = Field(
-        default=0, ge=0, description="How long to wait before each new try, in seconds."
+        default=0,
+        ge=0,
+        le=86_400,
+        description="How long to wait before each new try, in seconds: at most a day.",
     )
 
     @model_validator(mode="before")
@@ -99,11 +102,13 @@ class Limits(dg.Resolvable, dg.Model):
     max_runtime_hours: float | None = Field(
         default=None,
         gt=0,
+        allow_inf_nan=False,
         description="How long the whole run may take, in hours. At most what the size allows.",
     )
     max_cost_usd: float | None = Field(
         default=None,
         gt=0,
+        allow_inf_nan=False,
         description="What a run may cost at most, in USD: it then ends like one that is out of "
         "time. At most the platform's budget per run. Needs a size with a price, in USD.",
     )

@@ -159,7 +159,8 @@ class NotebookRunnerComponent(Versioned, dg.Component, dg.Resolvable, dg.Model):
             "failed, a run that timed out or needed more than its size allows.",
             2,
             {"max": 2, "on": ["error"], "delay_seconds": 60},
-            yaml=int | Retries | None,
+            # Strict, or `true` would be one retry.
+            yaml=Annotated[int, Field(strict=True)] | Retries | None,
         ),
     ] = None
     limits: Annotated[
@@ -167,9 +168,13 @@ class NotebookRunnerComponent(Versioned, dg.Component, dg.Resolvable, dg.Model):
         _described("What ends a run.", {"max_runtime_hours": 2}, yaml=Limits | None),
     ] = None
     timeout: Annotated[
-        float | None,
-        _described("How long one cell may run, in seconds. Default: as long as the run.", 600),
-        Field(gt=0),
+        # The bounds are those of the number: a name in braces may stand in its place.
+        Annotated[float, Field(gt=0, allow_inf_nan=False)] | None,
+        _described(
+            "How long one cell may run, in seconds. Default: as long as the run.",
+            600,
+            yaml=float | None,
+        ),
     ] = None
     monitoring: Annotated[
         Monitoring,

@@ -42,7 +42,9 @@ dotted_name = Text(
 module_name = Text(
     r"\.?[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*", "write the name of a Python module"
 )
-money = Number(minimum=0)
+#: More than anything costs, and little enough for the ledger to add up.
+money = Number(minimum=0, maximum=1_000_000_000)
+price = Number(minimum=0, maximum=1_000_000)
 
 
 def _address_problem(text: str) -> str | None:
@@ -98,7 +100,7 @@ SIZE = Fields(
             "How long a notebook may tidy up once it is told to stop, in seconds. Default: 10.",
         ),
         "price_per_hour": Key(
-            money, "What an hour costs. Without any price no cost is shown anywhere."
+            price, "What an hour costs. Without any price no cost is shown anywhere."
         ),
         "description": Key(Text(), "What the size is good for, for those who choose."),
         "teams": Key(ListOf(name), "The teams that may use it. Default: everybody."),

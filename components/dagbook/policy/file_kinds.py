@@ -140,7 +140,7 @@ class Number:
         if self.above is not None and given <= self.above:
             return reading.wrong(value, loc, f"more than {self.above:g} is wanted, not {given}")
         if self.maximum is not None and given > self.maximum:
-            return reading.wrong(value, loc, f"at most {self.maximum:,g} is wanted, not {given}")
+            return reading.wrong(value, loc, f"at most {self.maximum:,.15g} is wanted, not {given}")
         return given if self.whole else float(given)
 
     def schema(self) -> dict[str, Any]:

@@ -469,3 +469,36 @@ def test_an_approval_that_ends_soon_is_told_when_its_asset_is_validated(bench: W
     assert [passed.notes for passed in report.passed if passed.notes] == [
         (f"the approval of the size 'huge' for a by someone@example.com ends on {tomorrow}",)
     ]
+
+
+def test_what_the_environment_gives_is_refused_with_its_line(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.platform("rules: {environment: [MANY, SECONDS]}\n")
+    bench.notebook("a.ipynb", ["1"])
+    monkeypatch.setenv("MANY", "500")
+    monkeypatch.setenv("SECONDS", "20")
+    bench.component("a", "notebook: a.ipynb\nretries: '{{ env.MANY }}'")
+    bench.component("b", "notebook: a.ipynb\ntimeout: '{{ env.SECONDS }}'")
+    bench.component("c", "notebook: a.ipynb\nretries: true")
+    found = {
+        spec.key.to_user_string(): (spec.metadata["reason"].value, spec.metadata["line"].value)
+        for spec in bench.load().resolve_all_asset_specs()
+        if "error" in spec.kinds
+    }
+    assert found == {
+        "a": ("retries.max: at most 100 is wanted, not 500", 4),
+        "c": ("retries: names with values is wanted, not True", 4),
+    }
+
+
+@pytest.mark.parametrize(
+    "attribute", ["timeout", "limits.max_runtime_hours", "limits.max_cost_usd"]
+)
+def test_no_limit_is_endless(bench: Workbench, attribute: str) -> None:
+    bench.notebook("a.ipynb", ["1"])
+    first, _, rest = attribute.partition(".")
+    value = f"{{{rest}: .inf}}" if rest else ".inf"
+    file = bench.component("a", f"notebook: a.ipynb\n{first}: {value}")
+    (finding,) = validate_paths([file]).findings
+    assert (finding.key, finding.text) == (attribute, "a finite number is wanted, not inf")

@@ -81,7 +81,7 @@ IN_A_SIZE = [
     ("grace_seconds", "5 s", "a number is wanted, not '5 s'"),
     ("grace_seconds", "4000", "at most 3,600 is wanted, not 4000"),
     ("price_per_hour", "-0.1", "at least 0 is wanted, not -0.1"),
-    ("price_per_hour", ".inf", "a number is wanted, not inf"),
+    ("price_per_hour", "1000001", "at most 1,000,000 is wanted, not 1000001"),
     ("price_per_hour", ".nan", "a number is wanted, not nan"),
     ("description", "[a]", "text is wanted, not a list"),
     ("default", "1", "true or false is wanted, not 1"),
@@ -232,6 +232,10 @@ WRONG += [
         "1:rules.python_below_defs: true or false is wanted, not a list",
     ),
     # budgets
+    (
+        "bounds: {timeout: {maximum: .inf}}",
+        "1:bounds.timeout.maximum: a number is wanted, not inf",
+    ),
     ("budgets: {per_run: {}}", "1:budgets.per_run: is empty: give a value or take the key out"),
     (
         "budgets: {per_run: {stop: 3}}",
