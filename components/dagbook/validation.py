@@ -19,6 +19,7 @@ from dagbook.component_keys import KeyTable
 from dagbook.component_types import find_component_type, runs_notebooks
 from dagbook.defs_yaml import ComponentFile, Document, shown_path
 from dagbook.errors import DagbookError
+from dagbook.policy.governing import refuse_inner_project
 from dagbook.policy.presence import PLATFORM_FILE_NAME, has_platform_file
 from dagbook.policy.screening import screening_rules
 from dagbook.project import Project
@@ -131,6 +132,10 @@ def validate_paths(
 def platform_findings(project: Project) -> list[Finding]:
     """What is wrong with a project's platform file; nothing where there is none."""
     if not has_platform_file(project.root):
+        try:
+            refuse_inner_project(project.root)
+        except DagbookError as error:
+            return [Finding(shown_path(project.root), 1, 1, "", str(error))]
         return []
     from dagbook.policy.platform_file import platform_problems
 
@@ -182,7 +187,9 @@ def _validate_files(
             ]
             report.findings += problems
             if not problems:
-                report.passed.append(_passed(screened, project, in_detail and judged))
+                report.passed.append(
+                    _passed(screened, project, judged, in_detail=in_detail and judged)
+                )
 
 
 def _documents(path: Path, screening: Screening, report: Report) -> list[_Screened]:
@@ -290,7 +297,7 @@ def _is_ours(screened: _Screened, project: Project) -> bool:
         return False
 
 
-def _passed(screened: _Screened, project: Project, in_detail: bool) -> Passed:
+def _passed(screened: _Screened, project: Project, judged: bool, *, in_detail: bool) -> Passed:
     document = screened.document
     attributes = document.attributes
     summary, advice, costs = "", [], []
@@ -310,8 +317,10 @@ def _passed(screened: _Screened, project: Project, in_detail: bool) -> Passed:
             component = find_component_type(document.type, document.file.path, project)
             migration = find_migration(component, attributes)
             notes = () if migration is None else (migration.note,)
-            notes += policy_warnings(attributes, component, project.root, key)
-            costs = _foreseen(document, project, key)
+            if judged:
+                # Without rules that can be read there is nothing to say of them.
+                notes += policy_warnings(attributes, component, project.root, key)
+                costs = _foreseen(document, project, key)
     line, _ = document.position(("type",))
     file = shown_path(document.file.path)
     checked: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from dagbook.execution.provenance import Origin
 from dagbook.execution.result import Cause
 from dagbook.notebook import Notebook, RoleKind, read_notebook, resolve_parameters
 from dagbook.policy import DEFAULT_SIZE, Size, find_size
+from dagbook.policy.governing import governing_root
 from dagbook.policy.presence import has_platform_file
 from dagbook.project import find_project
 
@@ -208,12 +209,9 @@ def governed_root(notebook: Notebook, here: Path, project_root: Path | None) -> 
     """
     real = None if notebook.real_path is None else notebook.real_path.parent
     for start in dict.fromkeys((real, here)):
-        folder = start
-        while folder is not None and (project := find_project(folder)) is not None:
-            if has_platform_file(project.root):
-                return project.root
-            # Nor does a project made inside of it lead out.
-            folder = None if project.root == project.root.parent else project.root.parent
+        root = None if start is None else governing_root(start)
+        if root is not None:
+            return root
     return project_root if project_root and has_platform_file(project_root) else None
 
 

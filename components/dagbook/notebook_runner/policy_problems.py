@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagbook.policy.governing import refuse_inner_project
 from dagbook.policy.presence import has_platform_file
 
 if TYPE_CHECKING:
@@ -25,8 +26,11 @@ def platform_for(
     """
     from dagbook.notebook_runner.component import NotebookRunnerComponent
 
+    has_file = has_platform_file(project_root)
+    if not has_file:
+        refuse_inner_project(project_root)
     own_rules = component_class.more_rules is not NotebookRunnerComponent.more_rules
-    if component_class.platform or own_rules or has_platform_file(project_root):
+    if component_class.platform or own_rules or has_file:
         return policy_in_force(component_class, project_root)
     return None
 

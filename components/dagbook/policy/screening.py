@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dagbook.policy.governing import refuse_inner_project
 from dagbook.policy.presence import has_platform_file
 from dagbook.project import Project, require_project
 from dagbook.safe_yaml import ScreenedProject, ScreeningRules
@@ -14,9 +15,11 @@ def screening_rules(project: Project) -> ScreeningRules:
     """The rules a project's component files are screened by: its platform file's, or the defaults.
 
     Raises:
-        DagbookError: there is a platform file and it cannot be used.
+        DagbookError: there is a platform file and it cannot be used, or there is none and the
+            project lies in one that has.
     """
     if not has_platform_file(project.root):
+        refuse_inner_project(project.root)
         return ScreeningRules()
     from dagbook.policy.platform_file import find_platform
 

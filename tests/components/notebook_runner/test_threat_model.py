@@ -24,8 +24,10 @@ from dagbook.errors import DagbookError
 from dagbook.execution import OutputLimits, run_notebook
 from dagbook.execution.clock import RunBudget
 from dagbook.execution.plan import make_plan
+from dagbook.location import load_project
 from dagbook.notebook import parse_notebook
 from dagbook.policy import Size
+from dagbook.project import require_project
 from dagbook.validation import validate_paths
 
 if TYPE_CHECKING:
@@ -633,11 +635,25 @@ def test_neither_a_link_nor_another_root_leads_out_of_the_project(
     assert str(refusal.value) == HUGE.format("into.ipynb")
     # A project made inside of it is still inside.
     site.notebook("inner/b.ipynb", ["1"])
-    config = 'directory_type = "project"\n[project]\nroot_module = "inner"\n'
+    config = 'directory_type = "project"\n[project]\nroot_module = "inner_shop"\n'
     (site.root / "inner" / "dg.toml").write_text(config)
     with pytest.raises(DagbookError) as refusal:
         make_plan(site.root / "inner" / "b.ipynb", size="huge")
     assert str(refusal.value) == HUGE.format("inner/b.ipynb")
+    inner = require_project(site.root / "inner")
+    file = inner.defs_folder / "b" / "defs.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("type: dagbook.NotebookRunnerComponent\nattributes:\n  notebook: b.ipynb\n")
+    said = (
+        f"the project {inner.root} lies in {site.root}, whose platform file would not hold for it: "
+        "give it a platform file of its own, or move it out"
+    )
+    (spec,) = load_project(inner).resolve_all_asset_specs()
+    assert spec.metadata["reason"].value == said
+    assert [finding.text for finding in validate_paths([file]).findings] == [said]
+    shutil.copy(site.root / "dagbook-platform.yaml", inner.root)
+    (spec,) = load_project(inner).resolve_all_asset_specs()
+    assert spec.metadata["size"] == TINY
     # A copy elsewhere is nobody's here.
     plan = make_plan(outside / "copy.ipynb", size="large")
     assert plan.size is not None and plan.size.name == "large"
