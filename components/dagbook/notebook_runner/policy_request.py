@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from dagbook.execution.allowance import check_names, name_in_project
 from dagbook.execution.kernelspec import find_kernel
 from dagbook.policy.attribute_defaults import with_defaults
 from dagbook.policy.decision import decide
+from dagbook.policy.objections import one_line
 from dagbook.policy.platform import Platform
 from dagbook.policy.request import Decision, Objection, Request
 
@@ -141,20 +143,19 @@ def _own_objections(
     try:
         found = list(component.more_rules(request, platform))
     except DagbookError as error:
-        yield Objection(name, (), None, "", platform.contact, str(error))
+        yield Objection(name, (), None, "", platform.contact, one_line(str(error)))
         return
-    except Exception as error:
-        # A rule that cannot be asked is not one that has been kept.
-        words = " ".join(str(error).split())
-        text = f"the rules of {name} cannot be asked: {type(error).__name__}: {words}"
-        yield Objection(name, (), None, "", platform.contact, text)
+    except (Exception, SystemExit) as error:
+        # A rule that cannot be asked is not one that has been kept; nor does it end the others.
+        text = f"the rules of {name} cannot be asked: {type(error).__name__}: {error}"
+        yield Objection(name, (), None, "", platform.contact, one_line(text))
         return
     for objection in found:
         if isinstance(objection, Objection):
-            yield objection
+            yield replace(objection, text=one_line(objection.text))
         else:
             text = f"the rules of {name} gave {objection!r} where an Objection is wanted"
-            yield Objection(name, (), None, "", platform.contact, text)
+            yield Objection(name, (), None, "", platform.contact, one_line(text))
 
 
 def _kernel_named(name: str) -> str:

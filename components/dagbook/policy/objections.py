@@ -65,6 +65,9 @@ class Case:
         origin = self.platform.origin_of(rule)
         if origin is not None:
             text += f" ({origin})"
-        # One line, and nothing in it that a terminal would obey.
-        line = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
-        return Objection(rule, loc, value, allowed, self.contact, line)
+        return Objection(rule, loc, value, allowed, self.contact, one_line(text))
+
+
+def one_line(text: str) -> str:
+    """A text on one line, and nothing in it that a terminal would obey."""
+    return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))

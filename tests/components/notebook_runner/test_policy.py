@@ -339,6 +339,20 @@ class Broken(NotebookRunnerComponent):
         raise KeyError("nothing")
 
 
+class Leaving(NotebookRunnerComponent):
+    """Has a rule that would end the process."""
+
+    def more_rules(self, request: Request, platform: Platform) -> Iterable[Objection]:
+        raise SystemExit("bye\nbye")
+
+
+class Wordy(NotebookRunnerComponent):
+    """Has a rule that objects in several lines, and in colour."""
+
+    def more_rules(self, request: Request, platform: Platform) -> Iterable[Objection]:
+        yield Objection("wordy", (), None, "", None, "\x1b[31mnot\n  so")
+
+
 class Wrong(NotebookRunnerComponent):
     """Has a rule that gives text."""
 
@@ -377,6 +391,10 @@ def test_a_rule_that_cannot_be_asked_refuses(bench: Workbench) -> None:
     assert said_of(Broken(notebook="a.ipynb"), bench) == [
         f"the rules of {here}.Broken.more_rules cannot be asked: KeyError: 'nothing'"
     ]
+    assert said_of(Leaving(notebook="a.ipynb"), bench) == [
+        f"the rules of {here}.Leaving.more_rules cannot be asked: SystemExit: bye bye"
+    ]
+    assert said_of(Wordy(notebook="a.ipynb"), bench) == ["�[31mnot so"]
     assert said_of(Wrong(notebook="a.ipynb"), bench) == [
         f"the rules of {here}.Wrong.more_rules gave 'no' where an Objection is wanted"
     ]
