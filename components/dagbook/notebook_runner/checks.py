@@ -83,7 +83,8 @@ def find_problems(
             problems += _said_by_notebook(component, notebook)
     if platform is not None:
         key = component.key or asset
-        problems += _against_rules(component, project_root, platform, key, notebook, problems)
+        found = _against_rules(component, project_root, platform, key, notebook, problems)
+        problems += _judged(found, attributes)
     return _in_order(problems, attributes)
 
 
@@ -103,7 +104,8 @@ def find_yaml_problems(
     component, problems = _without_notebook(attributes, project_root, component_class, platform)
     if component is not None and platform is not None:
         key = component.key or asset
-        problems += _against_rules(component, project_root, platform, key, None, problems)
+        found = _against_rules(component, project_root, platform, key, None, problems)
+        problems += _judged(found, attributes)
     return _in_order(problems, attributes)
 
 
@@ -214,6 +216,19 @@ def _against_rules(
     objections = policy_objections(component, project_root, platform, asset, notebook)
     places = {problem.loc for problem in said}
     return [Problem(o.loc, o.text) for o in objections if o.loc not in places]
+
+
+def _judged(found: list[Problem], attributes: Mapping[str, Any]) -> list[Problem]:
+    """Without what is said of values that are not known before Dagster fills them in.
+
+    They are judged when they are: as the component is loaded.
+    """
+    unknown = {
+        key for key, value in attributes.items() if key not in FILLED_IN and holds_template(value)
+    }
+    if "notebook" in unknown:
+        return []  # whose it is, nobody knows
+    return [problem for problem in found if not problem.loc or problem.loc[0] not in unknown]
 
 
 def _said_by_notebook(component: NotebookRunnerComponent, notebook: Notebook) -> list[Problem]:

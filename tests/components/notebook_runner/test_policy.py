@@ -520,3 +520,30 @@ def test_no_limit_is_endless(bench: Workbench, attribute: str) -> None:
     file = bench.component("a", f"notebook: a.ipynb\n{first}: {value}")
     (finding,) = validate_paths([file]).findings
     assert (finding.key, finding.text) == (attribute, "a finite number is wanted, not inf")
+
+
+def test_values_of_the_environment_are_judged_where_they_are_known(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = "environment: [OWNER, NOTEBOOK]\n  required_metadata: {owners: 'team:.+'}"
+    bench.platform(PLATFORM.replace("rules:", f"rules:\n  {rules}"))
+    bench.notebook("models/a.ipynb", ["1"])
+    file = bench.component(
+        "a", "notebook: '{{ env.NOTEBOOK }}'\nowners: ['{{ env.OWNER }}']\ncompute_size: huge"
+    )
+    other = bench.component("b", "notebook: models/a.ipynb\nowners: ['{{ env.OWNER }}']")
+    monkeypatch.setenv("NOTEBOOK", "models/a.ipynb")
+    monkeypatch.setenv("OWNER", "team:models")
+    assert validate_paths([file, other]).findings == []
+    assert not any("error" in spec.kinds for spec in bench.load().resolve_all_asset_specs())
+    monkeypatch.setenv("OWNER", "models@example.com")
+    reasons = {
+        spec.key.to_user_string(): spec.metadata["reason"].value
+        for spec in bench.load().resolve_all_asset_specs()
+    }
+    said = (
+        "owners: `owners` is 'models@example.com', which is not of the form wanted here. Allowed: "
+        "text that fits team:.+. For an exception ask models@example.com "
+        "(dagbook-platform.yaml:10)"
+    )
+    assert reasons == {"a": said, "b": said}
