@@ -24,6 +24,9 @@ from dagbook.errors import DagbookError
 from dagbook.execution import OutputLimits, run_notebook
 from dagbook.execution.clock import RunBudget
 from dagbook.execution.plan import make_plan
+from dagbook.ledger.audit import read_entries
+from dagbook.ledger.instance_database import ledger_of_home
+from dagbook.ledger.project_ledger import HOME_NAME, HOME_VARIABLE, READY_FILE_NAME
 from dagbook.location import load_project
 from dagbook.notebook import parse_notebook
 from dagbook.policy import Size
@@ -531,6 +534,27 @@ def test_environment_variables_change_nothing(
     }.items():
         monkeypatch.setenv(name, value)
     assert site.run("a", defs=loaded).metadata["size"] == TINY
+
+
+def test_another_dagster_home_leads_to_no_other_ledger(
+    site: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(site.root)
+    monkeypatch.delenv(HOME_VARIABLE, raising=False)
+    own = site.project.state_folder / HOME_NAME
+    own.mkdir(parents=True)
+    (own / READY_FILE_NAME).touch()
+    other = tmp_path / "other"
+    other.mkdir()
+    for home in (None, other):
+        if home is not None:
+            monkeypatch.setenv(HOME_VARIABLE, str(home))
+        assert main(["run", "a.ipynb"]) == 0
+    with ledger_of_home(own).read() as connection:
+        assert connection is not None
+        kinds = [entry.kind for entry in read_entries(connection)]
+    assert kinds == ["platform changed", "launched", "ended", "launched", "ended"]
+    assert list(other.iterdir()) == []
 
 
 def test_without_control_groups_the_limits_stay(
