@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 #: Templates in these are ours, not Dagster's.
 FILLED_IN = ("parameters", "experiment")
+_RUN_TIME: Loc = ("limits", "max_runtime_hours")
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,11 @@ def _without_notebook(
         except DagbookError as error:
             return None, [*problems, Problem((), str(error))]
     sizes = BUILT_IN_SIZES if platform is None else platform.sizes
-    return component, [*problems, *_setting_problems(component, project_root, sizes)]
+    found = [*problems, *_setting_problems(component, project_root, sizes)]
+    if "compute_size" in attributes and "compute_size" not in given:
+        # How long a size is that nobody knows yet is seen when it is loaded.
+        found = [p for p in found if p.loc != _RUN_TIME or p in problems]
+    return component, found
 
 
 def _in_order(problems: list[Problem], attributes: Mapping[str, Any]) -> list[Problem]:
@@ -228,6 +233,8 @@ def _judged(found: list[Problem], attributes: Mapping[str, Any]) -> list[Problem
     }
     if "notebook" in unknown:
         return []  # whose it is, nobody knows
+    if "compute_size" in unknown:
+        unknown.add("limits")
     return [problem for problem in found if not problem.loc or problem.loc[0] not in unknown]
 
 
@@ -347,7 +354,7 @@ def _about_limits(c: NotebookRunnerComponent, sizes: Mapping[str, Size]) -> Iter
     size = sizes[c.compute_size]
     if hours * HOUR > size.max_runtime_seconds:
         yield Problem(
-            ("limits", "max_runtime_hours"),
+            _RUN_TIME,
             f"{hours:g} h is more than the size {size.label} allows: choose a larger size or "
             f"at most {size.max_runtime_seconds / HOUR:g}",
         )

@@ -164,7 +164,7 @@ def _partitions_of(attributes: Mapping[str, Any]) -> dg.PartitionsDefinition[str
 
 
 def _count(partitions: dg.PartitionsDefinition[str] | None) -> int:
-    return 1 if partitions is None else len(partitions.get_partition_keys())
+    return 1 if partitions is None else partitions.get_num_partitions()
 
 
 def _number(value: Any) -> float | None:

@@ -85,6 +85,8 @@ def may_use(case: Case, size: Size) -> bool:
 
 def _teams(size: Size) -> str:
     names = sorted(size.teams or ())
+    if not names:
+        return "nobody"  # a project and a package name no team in common
     return f"the team {names[0]}" if len(names) == 1 else f"the teams {', '.join(names)}"
 
 

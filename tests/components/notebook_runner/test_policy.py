@@ -525,13 +525,18 @@ def test_no_limit_is_endless(bench: Workbench, attribute: str) -> None:
 def test_values_of_the_environment_are_judged_where_they_are_known(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rules = "environment: [OWNER, NOTEBOOK]\n  required_metadata: {owners: 'team:.+'}"
+    monkeypatch.setenv("SIZE", "huge")
+    rules = "environment: [OWNER, NOTEBOOK, SIZE]\n  required_metadata: {owners: 'team:.+'}"
     bench.platform(PLATFORM.replace("rules:", f"rules:\n  {rules}"))
     bench.notebook("models/a.ipynb", ["1"])
     file = bench.component(
         "a", "notebook: '{{ env.NOTEBOOK }}'\nowners: ['{{ env.OWNER }}']\ncompute_size: huge"
     )
-    other = bench.component("b", "notebook: models/a.ipynb\nowners: ['{{ env.OWNER }}']")
+    other = bench.component(
+        "b",
+        "notebook: models/a.ipynb\nowners: ['{{ env.OWNER }}']\ncompute_size: '{{ env.SIZE }}'\n"
+        "limits: {max_runtime_hours: 1.5}",
+    )
     monkeypatch.setenv("NOTEBOOK", "models/a.ipynb")
     monkeypatch.setenv("OWNER", "team:models")
     assert validate_paths([file, other]).findings == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -111,6 +112,13 @@ def test_a_size_for_other_teams_is_objected_to_with_what_is_allowed_and_whom_to_
     )
     # What is refused is bound all the same.
     assert decision.size is not None and decision.size.name == "gpu"
+
+
+def test_a_size_for_no_team_in_common_is_for_nobody(platform: Read) -> None:
+    found = platform(FILE)
+    sizes = {**found.sizes, "gpu": replace(found.sizes["gpu"], teams=frozenset())}
+    objection = only(ask(replace(found, sizes=sizes), attributes={"compute_size": "gpu"}))
+    assert objection.text.startswith("compute size 'gpu' is for nobody, and sales/report.ipynb is")
 
 
 def test_a_team_that_may_use_a_size_does(platform: Read) -> None:
