@@ -147,9 +147,11 @@ def judge_trial(case: Case) -> Iterator[Objection]:
 def judge_tracking(case: Case) -> Iterator[Objection]:
     """Runs are recorded on a server that is allowed."""
     found, groups = case.attribute("experiment.tracking_uri"), case.platform.tracking.allowed_uris
-    if found is None:
+    loc: Loc = ("experiment", "tracking_uri")
+    # The server of those that name none may be one file's, and those that are allowed another's.
+    uri = case.platform.tracking.tracking_uri if found is None else found[1]
+    if uri is None or (found is None and not case.is_component):
         return
-    loc, uri = found
     for patterns in groups:
         if not any(_is_address(pattern, str(uri)) for pattern in patterns):
             why = f"runs may not be recorded at {uri}"

@@ -234,6 +234,17 @@ def test_nothing_is_allowed_together_that_one_forbids(platform: Read) -> None:
     assert 0 < allowed < len(REQUESTS)
 
 
+def test_runs_that_name_no_server_go_to_none_that_the_other_file_forbids(platform: Read) -> None:
+    ours = platform("tracking: {tracking_uri: 'http://mine:5000'}\n")
+    theirs = package("tracking: {allowed_uris: ['http://ok:5000']}\n")
+    (objection,) = decide(Request("a.ipynb", asset="a"), combine(ours, theirs)).objections
+    assert objection.text == (
+        "runs may not be recorded at http://mine:5000. Allowed: http://ok:5000 "
+        "(company:dagbook-platform.yaml:1)"
+    )
+    assert decide(Request("a.ipynb", asset="a"), ours).allowed
+
+
 def test_bounds_that_leave_nothing_are_said(platform: Read) -> None:
     with pytest.raises(DagbookError) as refused:
         combine(
