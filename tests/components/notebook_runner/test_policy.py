@@ -420,7 +420,9 @@ def test_whoever_has_no_platform_file_loads_nothing_for_it(bench: Workbench) -> 
         [sys.executable, "-c", code, str(bench.root / "a.ipynb")], capture_output=True, text=True
     )
     assert done.stderr == ""
-    assert done.stdout == "['dagbook.policy.sizes', 'dagbook.policy.presence']\n"
+    assert done.stdout == (
+        "['dagbook.policy.sizes', 'dagbook.policy.presence', 'dagbook.policy.governing']\n"
+    )
 
 
 # The command line
