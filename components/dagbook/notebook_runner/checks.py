@@ -193,6 +193,7 @@ def setting_problems(
     *,
     platform: Platform | None = None,
     asset: str | None = None,
+    judged: bool = True,
 ) -> list[Problem]:
     """Find what is wrong with the YAML alone, whatever the notebook says.
 
@@ -201,9 +202,12 @@ def setting_problems(
         project_root: the folder that its notebook is relative to.
         platform: the policy to hold it against.
         asset: its key, the parts separated by slashes.
+        judged: whether the policy is asked; without, nothing is said of sizes and limits either.
     """
     sizes = BUILT_IN_SIZES if platform is None else platform.sizes
     problems = list(_setting_problems(component, project_root, sizes))
+    if not judged:
+        return [p for p in problems if p.loc[:1] not in (("compute_size",), ("limits",))]
     if platform is not None:
         problems += _against_rules(component, project_root, platform, asset, None, problems)
     return problems

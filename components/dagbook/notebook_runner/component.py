@@ -29,11 +29,12 @@ from dagbook.notebook_runner.partitions import build_partitions
 from dagbook.notebook_runner.place import find_place
 from dagbook.notebook_runner.policy_problems import platform_for, with_defaults
 from dagbook.notebook_runner.reaper import reaper_sensor
+from dagbook.notebook_runner.run_process import is_run_process
 from dagbook.notebook_runner.sample import current_sample
 from dagbook.notebook_runner.scaffolder import NotebookRunnerScaffolder
 from dagbook.notebook_runner.schedule import build_schedule
 from dagbook.notebook_runner.versions import Versioned, checked_version, tell_old_version
-from dagbook.policy.sizes import BUILT_IN_SIZES, DEFAULT_SIZE, find_size
+from dagbook.policy.sizes import BUILT_IN_SIZES, DEFAULT_SIZE, Size, find_size
 from dagbook.sinks import Sink
 
 if TYPE_CHECKING:
@@ -305,7 +306,13 @@ class NotebookRunnerComponent(Versioned, dg.Component, dg.Resolvable, dg.Model):
         component = with_defaults(written, platform)
         key = self.key.split("/") if self.key else list(place.key)
         problems = setting_problems(
-            component, context.project_root, platform=platform, asset="/".join(key)
+            component,
+            context.project_root,
+            platform=platform,
+            asset="/".join(key),
+            # What became forbidden since the launch is refused by the launch itself, with a word
+            # and an entry in the record. Set aside here, Dagster would not even find it.
+            judged=platform is None or not is_run_process(),
         )
         if problems:
             raise DagbookError(f"{place.label}: {problems[0]}")
@@ -326,7 +333,7 @@ class NotebookRunnerComponent(Versioned, dg.Component, dg.Resolvable, dg.Model):
             project_root=context.project_root,
             component_file=place.file,
             partitions=build_partitions(component.partitions, component.schedule),
-            size=find_size(component.compute_size, platform.sizes if platform else BUILT_IN_SIZES),
+            size=_size_of(component, platform),
             tracking_uri=None if platform is None else platform.tracking.tracking_uri,
             written=written,
             scratch=None if sample is None else sample.folder,
@@ -354,3 +361,11 @@ class NotebookRunnerComponent(Versioned, dg.Component, dg.Resolvable, dg.Model):
 
             step_class = DagstermillStep
         yield from run_step(context, asset, step_class)
+
+
+def _size_of(component: NotebookRunnerComponent, platform: "Platform | None") -> Size:
+    if platform is None:
+        return find_size(component.compute_size, BUILT_IN_SIZES)
+    found = platform.sizes.get(component.compute_size)
+    # Of one that the platform has no longer the launch says so.
+    return found or platform.sizes[platform.default_size]

@@ -25,7 +25,7 @@ from dagbook.execution import OutputLimits, run_notebook
 from dagbook.execution.clock import RunBudget
 from dagbook.execution.plan import make_plan
 from dagbook.ledger.audit import read_entries
-from dagbook.ledger.instance_database import ledger_of_home
+from dagbook.ledger.instance_database import ledger_of_home, ledger_of_instance
 from dagbook.ledger.project_ledger import HOME_NAME, HOME_VARIABLE, READY_FILE_NAME
 from dagbook.location import load_project
 from dagbook.notebook import parse_notebook
@@ -409,7 +409,9 @@ LAUNCH = """mutation ($params: ExecutionParams!) {
 def test_a_launch_over_graphql_is_judged(
     site: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.component("a", "notebook: a.ipynb")
+    site.component("a", "notebook: a.ipynb\ncompute_size: huge")
+    # Later the size is the models' alone.
+    site.platform(PLATFORM.replace("[models]", "[models, everyone]"))
     home = tmp_path / "site"
     home.mkdir()
     (home / "dagster.yaml").write_text(
@@ -463,17 +465,33 @@ def test_a_launch_over_graphql_is_judged(
         run_id = answer["run"]["runId"]
         with dg.DagsterInstance.from_config(str(home)) as instance:
             _wait(lambda: instance.get_run_by_id(run_id).is_finished)  # type: ignore[union-attr]
-            entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-            (event,) = [entry.dagster_event for entry in entries]
-        assert event is not None
-        data: Any = event.event_specific_data
-        assert data.user_failure_data.description.startswith("9 retries are too many.")
-        assert data.user_failure_data.metadata["status"].value == "refused"
+            assert refusal(instance, run_id).startswith("9 retries are too many.")
+
+            # Its own process loads the project anew, and would find the asset set aside.
+            site.platform(PLATFORM)
+            answer = launched({"parameters": {}})
+            assert answer["__typename"] == "LaunchRunSuccess", answer
+            run_id = answer["run"]["runId"]
+            _wait(lambda: instance.get_run_by_id(run_id).is_finished)  # type: ignore[union-attr]
+            assert refusal(instance, run_id) == HUGE.format("a.ipynb")
+            with ledger_of_instance(instance).read() as connection:
+                entries = [e for e in read_entries(connection) if e.run == run_id]
+            assert [entry.kind for entry in entries] == ["refused"]
         assert not list(site.root.rglob("ran"))
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(60)
         log.close()
+
+
+def refusal(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Why a run on Dagster was refused."""
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    (event,) = [entry.dagster_event for entry in entries]
+    assert event is not None
+    data: Any = event.event_specific_data
+    assert data.user_failure_data.metadata["status"].value == "refused"
+    return str(data.user_failure_data.description)
 
 
 def _wait(found: Any, seconds: float = 200.0) -> None:
