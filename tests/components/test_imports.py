@@ -90,7 +90,6 @@ PLACES = {
     "execution": "execution",
     "sinks": "sinks",
     "ledger": "ledger",
-    "locked_files": "ledger",  # the same database library, for Dagster's own files
     "notebook_runner": "component",
     "location": "component",
     "location_conflicts": "component",

@@ -220,7 +220,9 @@ class _Start:
             folder=self.project.root,
             log=log_file(self.project, name),
         )
-        self.names.append(name)
+        # Twice, where somebody else was quicker to take the port.
+        if name not in self.names:
+            self.names.append(name)
         self.services = self.services.with_process(process)
         # At once: whatever happens to us, `dagbook down` must find it.
         write_record(self.project, self.services)

@@ -45,8 +45,9 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def is_number(annotation: Any) -> bool:
-    kinds = {annotation, *get_args(annotation)}
-    return bool(kinds & {int, float})
+    if annotation in (int, float):
+        return True
+    return any(is_number(part) for part in get_args(annotation))
 
 
 def test_every_attribute_can_have_a_default_or_there_is_a_reason() -> None:
