@@ -19,6 +19,7 @@ from dagbook.component_keys import KeyTable
 from dagbook.component_types import find_component_type, runs_notebooks
 from dagbook.defs_yaml import ComponentFile, Document, shown_path
 from dagbook.errors import DagbookError
+from dagbook.findings import Finding
 from dagbook.policy.governing import refuse_inner_project
 from dagbook.policy.presence import PLATFORM_FILE_NAME, has_platform_file
 from dagbook.policy.screening import screening_rules
@@ -27,25 +28,6 @@ from dagbook.safe_yaml import Refusal, Screening, ScreeningRules, screen_text
 from dagbook.schema_locations import located_errors
 
 Loc = tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something to mend in a component file; line and column count from 1."""
-
-    file: str
-    line: int
-    column: int
-    key: str
-    text: str
-
-    @property
-    def place(self) -> str:
-        """``file:line:key``, as editors and terminals make it a link."""
-        return f"{self.file}:{self.line}" + (f":{self.key}" if self.key else "")
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.text}"
 
 
 @dataclass(frozen=True)
@@ -145,10 +127,7 @@ def platform_findings(project: Project) -> list[Finding]:
             screening_rules(project)
         except DagbookError as error:
             return [Finding(shown_path(project.root), 1, 1, "", str(error))]
-    return [
-        Finding(shown_path(path), problem.line, problem.column, problem.key, problem.text)
-        for problem in platform_problems(path)
-    ]
+    return platform_problems(path)
 
 
 def document_problems(document: Document, project: Project) -> list[Finding]:

@@ -7,11 +7,11 @@ import hashlib
 import os
 import stat
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from dagbook.defs_yaml import shown_path
 from dagbook.errors import DagbookError
+from dagbook.findings import Finding
 from dagbook.policy.file_keys import PLATFORM
 from dagbook.policy.file_kinds import WRONG, Problem, Reading
 from dagbook.policy.platform import BUILT_IN_PLATFORM, Platform
@@ -23,7 +23,6 @@ from dagbook.safe_yaml.rules import ScreeningRules
 
 __all__ = [
     "PLATFORM_FILE_NAME",
-    "PlatformProblem",
     "find_platform",
     "has_platform_file",
     "platform_from_text",
@@ -35,25 +34,6 @@ __all__ = [
 _LIMITS = ScreeningRules()
 #: Longer than two changes can lie apart and bear the same time, in nanoseconds.
 _TICK_NS = 100_000_000
-
-
-@dataclass(frozen=True)
-class PlatformProblem:
-    """Something to mend in a platform file; line and column count from 1."""
-
-    file: str
-    line: int
-    column: int
-    key: str
-    text: str
-
-    @property
-    def place(self) -> str:
-        """``file:line:key``, as editors and terminals make it a link."""
-        return f"{self.file}:{self.line}" + (f":{self.key}" if self.key else "")
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.text}"
 
 
 def find_platform(project_root: Path) -> Platform:
@@ -99,7 +79,7 @@ def read_platform(path: Path) -> Platform:
     return _sound(platform, problems)
 
 
-def platform_problems(path: Path) -> list[PlatformProblem]:
+def platform_problems(path: Path) -> list[Finding]:
     """Everything wrong with a platform file, in the order of its lines."""
     return _read(path)[1]
 
@@ -119,7 +99,7 @@ def platform_from_text(data: bytes, path: Path, *, label: str, in_package: bool)
     return _sound(*_interpret(data, path, label, in_package))
 
 
-def _sound(platform: Platform | None, problems: list[PlatformProblem]) -> Platform:
+def _sound(platform: Platform | None, problems: list[Finding]) -> Platform:
     if platform is None:
         left = len(problems) - 1
         more = f" ({left} more: `dagbook platform show`)" if left else ""
@@ -127,12 +107,12 @@ def _sound(platform: Platform | None, problems: list[PlatformProblem]) -> Platfo
     return platform
 
 
-def _read(path: Path) -> tuple[Platform | None, list[PlatformProblem]]:
+def _read(path: Path) -> tuple[Platform | None, list[Finding]]:
     label = shown_path(path)
     try:
         data = _bytes_of(path)
     except Refused as refused:
-        return None, [PlatformProblem(label, refused.line, refused.column, "", refused.text)]
+        return None, [Finding(label, refused.line, refused.column, "", refused.text)]
     return _interpret(data, path, label, in_package=False)
 
 
@@ -157,7 +137,7 @@ def _bytes_of(path: Path) -> bytes:
 
 def _interpret(
     data: bytes, path: Path, label: str, in_package: bool
-) -> tuple[Platform | None, list[PlatformProblem]]:
+) -> tuple[Platform | None, list[Finding]]:
     reading = Reading(in_package=in_package)
     platform = None
     try:
@@ -168,7 +148,7 @@ def _interpret(
     found = sorted(reading.problems, key=lambda p: (p.line, p.column))
     return (
         None if found else platform,
-        [PlatformProblem(label, p.line, p.column, p.key, p.text) for p in found],
+        [Finding(label, p.line, p.column, p.key, p.text) for p in found],
     )
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from dagbook.policy.governing import refuse_inner_project
 from dagbook.policy.presence import has_platform_file
 from dagbook.project import Project, require_project
-from dagbook.safe_yaml import ScreenedProject, ScreeningRules
-from dagbook.safe_yaml import screen_project as screen_by
+from dagbook.safe_yaml import ScreenedProject, ScreeningRules, refuse_unsafe
 
 
 def screening_rules(project: Project) -> ScreeningRules:
@@ -53,6 +52,5 @@ def screen_project(
         DagbookError: a file is refused, or the platform file cannot be used; the text has its
             place and the reason of the first.
     """
-    if rules is None:
-        rules = screening_rules(require_project(path_within_project or Path.cwd()))
-    return screen_by(path_within_project, rules=rules)
+    project = require_project(path_within_project or Path.cwd())
+    return refuse_unsafe(project, rules or screening_rules(project))

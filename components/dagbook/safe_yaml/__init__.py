@@ -5,7 +5,7 @@ imports whatever ``type:`` names. What is screened here is parsed as Dagster par
 of it is imported, rendered or executed.
 """
 
-from dagbook.safe_yaml.project import ScreenedProject, Screening, screen_project
+from dagbook.safe_yaml.project import ScreenedProject, Screening, refuse_unsafe
 from dagbook.safe_yaml.registered import Registry
 from dagbook.safe_yaml.rules import Refusal, ScreeningRules
 from dagbook.safe_yaml.screen import Screened, screen_file, screen_text
@@ -17,7 +17,7 @@ __all__ = [
     "ScreenedProject",
     "Screening",
     "ScreeningRules",
+    "refuse_unsafe",
     "screen_file",
-    "screen_project",
     "screen_text",
 ]

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dagbook.errors import DagbookError
-from dagbook.project import Project, folders_below, require_project
+from dagbook.project import Project, folders_below
 from dagbook.safe_yaml.registered import Registry
 from dagbook.safe_yaml.rules import Refusal, ScreeningRules
 from dagbook.safe_yaml.screen import Screened, screen_file
@@ -57,25 +57,12 @@ class ScreenedProject:
     files: int
 
 
-def screen_project(
-    path_within_project: Path | str | None = None, *, rules: ScreeningRules | None = None
-) -> ScreenedProject:
-    """Refuse a project whose component files are not safe, before Dagster loads them::
-
-        dagbook.screen_project(__file__)
-        defs = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
-
-    This guards against mistakes only: Dagster reads the files again afterwards, and Python below
-    ``defs`` runs as ever. ``dagbook.location`` loads the very text it has screened.
-
-    Args:
-        path_within_project: a file or folder of the project; the working directory by default.
-        rules: what the files may hold.
+def refuse_unsafe(project: Project, rules: ScreeningRules) -> ScreenedProject:
+    """Look at every component file of a project before somebody else loads them.
 
     Raises:
         DagbookError: a file is refused; the text has its place and the reason of the first.
     """
-    project = require_project(path_within_project or Path.cwd())
     screening = Screening(project, rules, read_again=True)
     files = project.component_paths()
     refusals = [refusal for path in files for refusal in screening.screen(path).refusals]
