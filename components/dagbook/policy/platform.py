@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 
+from dagbook.policy.connections import Connection, KernelRules, Resource
 from dagbook.policy.sizes import BUILT_IN_SIZES, DEFAULT_SIZE, Size
 
 #: The version of a policy that nobody wrote down.
@@ -131,6 +132,8 @@ class Tracking:
     """Groups of patterns of addresses: a notebook's `experiment.tracking_uri` has to fit one of
     each group"""
     experiment_prefix: str = ""
+    connection: str | None = None
+    """The connection that logs in to `tracking_uri`; the runner alone uses it"""
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,12 @@ class Platform:
     approvals: tuple[Approval, ...] = ()
     outputs: OutputRule = field(default_factory=OutputRule)
     tracking: Tracking = field(default_factory=Tracking)
+    connections: Mapping[str, Connection] = field(default_factory=lambda: MappingProxyType({}))
+    resources: Mapping[str, Resource] = field(default_factory=lambda: MappingProxyType({}))
+    """The keys that `resources:` of a component may have"""
+    providers: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    """By provider, what it is told for all connections: an address, a region"""
+    kernels: KernelRules = field(default_factory=KernelRules)
     defaults: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """Values of component attributes, by dotted key, for YAML that leaves them out"""
     bounds: Mapping[str, Bound] = field(default_factory=lambda: MappingProxyType({}))

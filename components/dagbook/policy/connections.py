@@ -1,0 +1,98 @@
+"""Connections: named access that a platform team gives, and that holds no secret itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class ConnectionFile:
+    """A credential that the notebook reads from a file, which is its owner's alone (0600)."""
+
+    variable: str
+    """The environment variable that holds the file's path"""
+    name: str
+    """The file's own name, for programs that look at its ending"""
+    field: str | None = None
+    """The field of the secret that it holds; None for the secret as a whole"""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Named access: where the credential is kept, how a notebook sees it, and who may have it."""
+
+    name: str
+    provider: str
+    """Which kind of place keeps it: ``aws_secrets_manager``, ``vault``, ``file``, …"""
+    key: str
+    """What it is called there"""
+    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What the provider is told beside the key: a version, a role, a region, …"""
+    variables: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
+    """By environment variable, the field of the secret; None for the secret as a whole"""
+    values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """By environment variable, what everybody may know and that belongs to it: a host, a port"""
+    files: tuple[ConnectionFile, ...] = ()
+    teams: frozenset[str] | None = None
+    """Who may use it; None: everybody"""
+    folders: tuple[str, ...] = ()
+    """Patterns of notebooks' paths, of which one has to fit; none: any"""
+    environments: frozenset[str] | None = None
+    """The deployments in which it may be used; None: in each"""
+    hosts: tuple[str, ...] = ()
+    """The hosts it is bound to: patterns with ``*``; none: bound to no host, so the runner itself
+    sends it nowhere"""
+    expires: date | None = None
+    """The last day (UTC) on which it may be used"""
+    revoked: str | None = None
+    """Why nobody may use it any more; None: it holds"""
+    description: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The environment variables a notebook sees of it."""
+        return (*self.variables, *self.values, *(file.variable for file in self.files))
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What may stand under one key of ``resources:`` in a component's YAML."""
+
+    key: str
+    connections: frozenset[str] | None = None
+    """The connections that may be named; None: each that the notebook may use"""
+    values: tuple[str, ...] = ()
+    """Patterns with ``*`` of plain values (a bucket, a URL) that may stand there instead"""
+    variable: str | None = None
+    """The environment variable that holds such a plain value; None: the key in capitals"""
+    description: str = ""
+
+    @property
+    def plain_variable(self) -> str:
+        """The environment variable of a plain value."""
+        return self.variable or self.key.upper().replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Entitlement:
+    """What one run is entitled to, decided at its launch and before anything is fetched."""
+
+    connections: Mapping[str, Connection] = field(default_factory=lambda: MappingProxyType({}))
+    """By key of ``resources:``"""
+    values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """By environment variable, plain values"""
+
+
+@dataclass(frozen=True)
+class KernelRules:
+    """What a platform says about the process a notebook runs in."""
+
+    own_home: bool = False
+    """Whether a run has a `HOME` of its own, empty, and removed after it"""
+    shared_caches: tuple[str, ...] = ()
+    """Paths below the real home that are there all the same: ``.cache/huggingface``"""
+    run_as: str | None = None
+    """The user a kernel runs as, where the runner is root"""

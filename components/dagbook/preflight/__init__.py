@@ -1,0 +1,1 @@
+"""What would go wrong with a notebook at night, found by reading it; nothing of it is run."""
