@@ -93,7 +93,7 @@ def _whole(text: str, match: re.Match[str]) -> str:
 
 #: The last words of a name that call what it holds a credential, whatever that is.
 _ALWAYS = re.compile(
-    r"(?:^|_)(?:password|passwd|passphrase|passcode|apikey|secretkey|accesskey|authtoken"
+    r"(?:password|passwd|passphrase|apikey)$|(?:^|_)(?:passcode|secretkey|accesskey|authtoken"
     r"|secret|(?:db|user|smtp|mysql|postgres|pg|ftp|admin|root|mail|email|jdbc|sql)_pass"
     r"|(?:api|access|secret|secret_access|private|account|storage|shared_access|subscription"
     r"|signing|encryption|auth|service_account|hmac|ssh|master)_key"
@@ -103,7 +103,7 @@ _ALWAYS = re.compile(
     r"|pwd)$"
 )
 #: These name other things as well: what they hold has to look made up.
-_SOMETIMES = re.compile(r"(?:^|_)(?:token|credentials?|auth|login|pw|pass|pat)$")
+_SOMETIMES = re.compile(r"(?:^|_)(?:token|credentials?|auth|login|pw|pat)$")
 #: Tokens of language models, pages and parsers; keys and passwords that are only told of.
 _NEVER = re.compile(
     r"(?:^|_)(?:pad|eos|bos|unk|cls|sep|mask|start|end|stop|special|first|last|next|prev|page|prior"

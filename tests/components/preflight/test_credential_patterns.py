@@ -30,6 +30,7 @@ CREDENTIAL_NAMES = [
     *("api_key", "apikey", "OPENAI_API_KEY", "x-api-key", "aws_secret_access_key", "private_key"),
     *("account_key", "access_key", "access_token", "github_token", "slackToken", "HF_TOKEN"),
     *("bot_token", "smtp_pass", "pwd", "jwt_token", "sas_token", "signing_key", "test_password"),
+    *("PGPASSWORD", "dbpassword", "MYSQL_PWD", "userApiKey"),
 ]
 OTHER_NAMES = [
     *("max_tokens", "token_count", "tokenizer", "token_limit", "tokens", "num_token", "n_tokens"),
