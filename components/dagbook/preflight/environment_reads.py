@@ -13,7 +13,7 @@ from dagbook.preflight.finding import Fix, NightFinding, Severity
 from dagbook.preflight.given_environment import GivenEnvironment
 from dagbook.preflight.imported_code import imported_modules
 from dagbook.preflight.parsed_cells import ParsedCell, parsed_cells
-from dagbook.preflight.python_reads import Need, PythonReads, Read
+from dagbook.preflight.python_reads import Need, PythonReads, Read, may_read
 from dagbook.preflight.shell_reads import ShellRead, bash_reads, magic_reads, r_reads
 
 READS_VARIABLE = "environment-variable"
@@ -51,6 +51,8 @@ def _all_reads(
 ) -> tuple[list[Read], list[NightFinding]]:
     python = PythonReads()
     modules = imported_modules(notebook, cells, root)
+    # Names are learned from all cells or from none: most notebooks read nothing at all.
+    worth = bool(modules) or any(c.magics or may_read(c.cell.source) for c in cells)
     for parsed in cells:
         cell = parsed.cell.index
         for magic in parsed.magics:
@@ -60,7 +62,7 @@ def _all_reads(
             _add_shell(python, bash_reads(parsed.cell.source), cell, ends_there=not keeps)
         elif parsed.language == "R":
             _add_shell(python, r_reads(parsed.cell.source), cell, ends_there=False)
-        if parsed.tree is None:
+        if parsed.tree is None or not worth:
             continue
         for module in modules:
             if module.cell == cell:
@@ -75,7 +77,7 @@ def _all_reads(
         if read.variable is None
         or (
             read.variable not in names
-            and not (read.function is not None and read.variable in python.assigned)
+            and not (read.is_deferred and read.variable in python.assigned)
             and not (read.way.startswith("$") and read.variable in python.bound)
         )
     ]
@@ -149,7 +151,10 @@ def _is_wanting(read: Read, given: GivenEnvironment) -> bool:
 
 def _worst_of_each(reads: list[Read]) -> list[Read]:
     worst: dict[tuple[object, ...], Read] = {}
+    asked = {read.variable for read in reads if read.if_missing}
     for read in reads:
+        if read.variable in asked and not read.if_missing and read.need < Need.CERTAIN:
+            continue  # without it the question is asked, which is told of
         if read.sdk is not None:
             about: tuple[object, ...] = (read.sdk.what,)
         elif read.variable is None:

@@ -33,10 +33,17 @@ def imported_modules(
         return []
     folder = notebook.path.absolute().parent
     roots = [folder] if project_root is None else list(dict.fromkeys((folder, project_root)))
-    files = local_modules(notebook, roots)
-    if not files:
-        return []
     imports = list(_imports(cells))
+    names = {name for name, _, _ in imports}
+    is_near = any(
+        (root / name).is_dir() or (root / f"{name}.py").is_file()
+        for root in roots
+        for name in names
+    )
+    # To follow all imports takes as long as all the rest.
+    if not is_near and not any("%run" in parsed.cell.source for parsed in cells):
+        return []
+    files = local_modules(notebook, roots)
     found = []
     for file in files:
         named = {file.stem, *(parent.name for parent in file.parents)}

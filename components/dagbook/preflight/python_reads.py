@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from dagbook.preflight.imported_code import ImportedModule
-from dagbook.preflight.sdk_defaults import Sdk, find_sdk
+from dagbook.preflight.sdk_defaults import Sdk, find_sdk, may_call_sdk
 
 
 class Need(IntEnum):
@@ -42,6 +43,11 @@ class Read:
     if_missing: bool = False
     """Whether code comes here only where the variable is not there"""
 
+    @property
+    def is_deferred(self) -> bool:
+        """Whether it happens after all that is set anywhere: when its function is called."""
+        return self.function is not None and self.way != "getpass()"
+
 
 #: What calls without a default leave None to, which they cannot take.
 _CANNOT_TAKE_NONE = frozenset(("int", "float", "len", "open", "Path", "json.loads", "pathlib.Path"))
@@ -49,6 +55,13 @@ _GETS = frozenset(("os.getenv", "os.environ.get"))
 _CATCHES = frozenset(("KeyError", "LookupError", "Exception", "BaseException"))
 #: Imported so often that a notebook whose first cell was not read has it all the same.
 _KNOWN = {"os": "os"}
+
+
+def may_read(source: str) -> bool:
+    """Whether a cell can read anything: a quick look that errs on the safe side."""
+    return re.search(r"environ|getenv|getpass|keyring|dotenv", source) is not None or may_call_sdk(
+        source
+    )
 
 
 class PythonReads(ast.NodeVisitor):
@@ -66,6 +79,7 @@ class PythonReads(ast.NodeVisitor):
         """Where ``load_dotenv()`` is called: cell, line, and the file, where one is named"""
         self._names = dict(_KNOWN)
         self._texts: dict[str, str] = {}
+        self._of_variable: dict[str, str] = {}
         self._cell = 0
         self._module: ImportedModule | None = None
         self._need = Need.CERTAIN
@@ -119,7 +133,8 @@ class PythonReads(ast.NodeVisitor):
 
     def visit_Assign(self, node: ast.Assign) -> None:  # noqa: D102
         for target in node.targets:
-            if (variable := self._environment_key(target)) is not None:
+            variable = self._environment_key(target) or self._gets(target)
+            if variable is not None:
                 self._asked_for[id(node.value)] = variable
         self.visit(node.value)
         for target in node.targets:
@@ -130,8 +145,18 @@ class PythonReads(ast.NodeVisitor):
                 self._learn(target.id, node.value)
             self.visit(target)
 
+    def _gets(self, node: ast.AST) -> str | None:
+        """The variable that `os.getenv("X")` asks for, or a name that holds what it answered."""
+        if isinstance(node, ast.Name):
+            return self._of_variable.get(node.id)
+        if isinstance(node, ast.Call) and self._dotted(node.func) in _GETS and node.args:
+            return self._text(node.args[0])
+        return None
+
     def _learn(self, name: str, value: ast.expr) -> None:
         dotted, text = self._dotted(value), self._text(value)
+        if (variable := self._gets(value)) is not None:
+            self._of_variable[name] = variable
         if dotted.startswith("os.") or dotted == "os":
             self._names[name] = dotted
         elif text is not None and self._function is None:
@@ -165,12 +190,19 @@ class PythonReads(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> None:  # noqa: D102
-        for value in node.values if isinstance(node.op, ast.And) else node.values[:-1]:
+        is_or = isinstance(node.op, ast.Or)
+        asked = {v for value in node.values if (v := self._gets(value)) is not None}
+        for value in node.values[:-1] if is_or else node.values:
             self._softened[id(value)] = Need.NONE
+        for value in node.values if is_or and len(asked) == 1 else ():
+            self._asked_for[id(value)] = next(iter(asked))
+        first = len(self.reads)
         self.visit(node.values[0])
         with self._within(Need.PERHAPS):
             for value in node.values[1:]:
                 self.visit(value)
+        if is_or:
+            self._foreseen(first, asked if len(node.values) > len(asked) else set())
 
     def visit_Compare(self, node: ast.Compare) -> None:  # noqa: D102
         for side in (node.left, *node.comparators):
@@ -232,7 +264,7 @@ class PythonReads(ast.NodeVisitor):
     def _add(
         self, node: ast.expr, variable: str | None, need: Need, way: str, sdk: Sdk | None = None
     ) -> None:
-        if self._function is None and variable is not None and variable in self.assigned:
+        if self._function is None and variable in self.assigned and way != "getpass()":
             return
         if sdk is not None and any(name in self.assigned for name in sdk.variables):
             return
@@ -297,8 +329,8 @@ class PythonReads(ast.NodeVisitor):
         for node in ast.walk(test):
             if isinstance(node, ast.Compare) and self._dotted(node.comparators[0]) == "os.environ":
                 found.add(self._text(node.left) or "")
-            elif isinstance(node, ast.Call) and self._dotted(node.func) in _GETS and node.args:
-                found.add(self._text(node.args[0]) or "")
+            elif (variable := self._gets(node)) is not None:
+                found.add(variable)
         return found
 
     def visit_Try(self, node: ast.Try) -> None:  # noqa: D102

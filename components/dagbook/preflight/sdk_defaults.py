@@ -46,7 +46,10 @@ _AZURE = Sdk(
     "`az login`",
 )
 _OPENAI = Sdk(
-    "OpenAI", ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"), ("api_key", "http_client"), fails=True
+    "OpenAI",
+    ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"),
+    ("api_key", "openai_api_key", "http_client"),
+    fails=True,
 )
 _AZURE_OPENAI = Sdk(
     "Azure OpenAI",
@@ -55,7 +58,9 @@ _AZURE_OPENAI = Sdk(
     fails=True,
 )
 _ANTHROPIC = Sdk(
-    "Anthropic", ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"), ("api_key", "auth_token")
+    "Anthropic",
+    ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+    ("api_key", "anthropic_api_key", "auth_token"),
 )
 _HUGGING_FACE = Sdk("Hugging Face", ("HF_TOKEN",), ("token",), "`huggingface-cli login`")
 _WANDB = Sdk("Weights & Biases", ("WANDB_API_KEY", "WANDB_MODE"), ("key", "mode"), "~/.netrc")
@@ -122,10 +127,19 @@ _ADDRESSES = {
     **dict.fromkeys(("gs://", "gcs://"), _GOOGLE),
     **dict.fromkeys(("abfs://", "abfss://", "az://", "adl://"), _AZURE),
 }
+_MENTIONED = re.compile(
+    "|".join(sorted({name.split(".")[0] for name in _CALLS} - {"pandas"}))
+    + r"|google\.cloud|_gbq|(?:s3a?|gc?s|abfss?|az|adl)://"
+)
 _OPENS = re.compile(
     r"(?:^|\.)(?:read_\w+|to_\w+|scan_\w+|write_\w+|open|open_\w+|load\w*|save\w*)$"
 )
 _GIVES_LOGIN = ("storage_options", "filesystem", "credentials", "backend_kwargs")
+
+
+def may_call_sdk(source: str) -> bool:
+    """Whether code names any of these libraries, or an address that one of them opens."""
+    return _MENTIONED.search(source) is not None
 
 
 def find_sdk(name: str, call: ast.Call, text_of: Callable[[ast.AST], str | None]) -> Sdk | None:

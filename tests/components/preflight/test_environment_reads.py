@@ -206,17 +206,27 @@ def test_nobody_answers_a_question_for_a_password(
     )
 
 
-ASKED_IF_MISSING = (
+ASKED_IF_MISSING = [
     'import os, getpass\nif "API_KEY" not in os.environ:\n'
-    '    os.environ["API_KEY"] = getpass.getpass()\nos.environ["API_KEY"]'
-)
+    '    os.environ["API_KEY"] = getpass.getpass()\nos.environ["API_KEY"]',
+    'import os, getpass\nif not os.environ.get("API_KEY"):\n'
+    '    os.environ["API_KEY"] = getpass.getpass()\nos.environ["API_KEY"]',
+    'import os, getpass\nkey = os.environ.get("API_KEY")\nif key is None:\n'
+    "    key = getpass.getpass()",
+    'import os\nfrom getpass import getpass\nkey = os.environ.get("API_KEY") or getpass("Key: ")',
+    "import os\nfrom getpass import getpass\ndef ask():\n"
+    '    key = os.getenv("API_KEY")\n    if not key:\n        key = getpass()\n    return key\nask()',
+]
 
 
+@pytest.mark.parametrize("source", ASKED_IF_MISSING, ids=range(len(ASKED_IF_MISSING)))
 def test_a_password_that_is_asked_for_where_it_is_missing_fails_just_then(
-    notebook_of: MakeNotebook,
+    notebook_of: MakeNotebook, source: str
 ) -> None:
-    notebook = notebook_of(ASKED_IF_MISSING)
-    assert said(environment_findings(notebook, NOTHING)) == ["1.3 will fail"]
+    notebook = notebook_of(source)
+    (finding,) = environment_findings(notebook, NOTHING)
+    assert (finding.rule, finding.severity) == ("asks-for-password", FAILS)
+    assert finding.text.endswith("for a connection that delivers `API_KEY`")
     given = GivenEnvironment(names=frozenset({"API_KEY"}))
     assert environment_findings(notebook, given) == []
 
