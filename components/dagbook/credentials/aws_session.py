@@ -16,7 +16,13 @@ from dagbook.errors import DagbookError
 
 #: Which provider uses which service.
 _PROVIDERS = {"secretsmanager": "aws_secrets_manager", "sts": "aws_assume_role"}
-_DENIED = ("AccessDenied", "AccessDeniedException", "DecryptionFailure", "KMSAccessDeniedException")
+_DENIED = (
+    "403",  # without a code that can be read
+    "AccessDenied",
+    "AccessDeniedException",
+    "DecryptionFailure",
+    "KMSAccessDeniedException",
+)
 _NOT_ACCEPTED = (
     "ExpiredToken",
     "ExpiredTokenException",
