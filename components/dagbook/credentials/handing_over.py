@@ -13,6 +13,7 @@ from dagbook.credentials.provider import Fetched
 from dagbook.credentials.secret_parts import Part, is_public, leaves_of, parts_of
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.policy.connections import Connection
+from dagbook.policy.objections import one_line
 
 #: Linux takes no longer variable, in bytes with its name.
 _LONGEST_VARIABLE = 131_000
@@ -37,7 +38,7 @@ def hand_over(connection: Connection, fetched: Fetched) -> Handed:
     try:
         return _Picking(connection, fetched).all()
     except DagbookError as error:
-        raise DagbookError(f"connection `{connection.name}`: {error}") from None
+        raise DagbookError(one_line(f"connection `{connection.name}`: {error}")) from None
 
 
 def fields_of(fetched: Fetched) -> dict[str, object]:

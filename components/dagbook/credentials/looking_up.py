@@ -17,6 +17,7 @@ from typing import cast
 from dagbook.credentials.provider import Fetched, Lookup, Provider, ProviderDown
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.policy.connections import Connection
+from dagbook.policy.objections import one_line
 from dagbook.policy.platform import Platform
 from dagbook.policy.providers import find_provider, load_provider, provider_names
 
@@ -150,7 +151,7 @@ def _answer(connection: Connection, provider: Provider, lookup: Lookup) -> Answe
 
 def _named(connection: Connection, error: DagbookError) -> DagbookError:
     kind = ProviderDown if isinstance(error, ProviderDown) else DagbookError
-    return kind(f"connection `{connection.name}`: {error}")
+    return kind(one_line(f"connection `{connection.name}`: {error}"))
 
 
 def _where(error: BaseException) -> str:
