@@ -97,7 +97,7 @@ class _Picking:
         if field_ is None:
             return self._whole()
         text = self._field(field_)
-        if self._is_public(field_):
+        if self._is_public(field_) or isinstance(self._fields[field_], bool):
             self._mask_parts(field_, parts_of(text, self._is_public) if "//" in text else ())
         else:
             self._mask(field_, [Part(f"field `{field_}`", text)])

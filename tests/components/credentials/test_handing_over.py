@@ -34,12 +34,13 @@ def secrets(connection: Connection, value: Any) -> dict[str, str]:
 
 def test_values_that_are_no_text_are_given_as_json_has_them() -> None:
     fields = {"port": 5432, "ssl": True, "list": ["one", "two"], "deep": {"a": 1}}
-    wanted: dict[str, str | None] = {"A": "port", "B": "list", "C": "deep"}
+    wanted: dict[str, str | None] = {"A": "port", "B": "list", "C": "deep", "D": "ssl"}
     public = frozenset({"port", "list", "deep", "a"})
     assert given(fields, wanted, public_fields=public) == {
         "A": "5432",
         "B": '["one", "two"]',
         "C": '{"a": 1}',
+        "D": "true",
     }
 
 
