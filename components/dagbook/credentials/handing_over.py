@@ -114,7 +114,7 @@ class _Picking:
             return value
         text = whole if whole is not None else value
         if not isinstance(text, str):
-            text = json.dumps(dict(self._fields), ensure_ascii=False)
+            text = _json(self._fields, "the secret")
         self._mask(None, [Part("the secret", text.strip())])
         if self._fields:
             self._mask_parts(None, leaves_of(self._fields, self._is_public))
@@ -134,9 +134,7 @@ class _Picking:
         value = self._fields[name]
         if value is None or value == "":
             raise DagbookError(f"the field `{name}` of the secret is empty")
-        if isinstance(value, str):
-            return value
-        return json.dumps(value, ensure_ascii=False)
+        return value if isinstance(value, str) else _json(value, _said(name))
 
     def _mask_parts(self, field_: str | None, parts: Iterable[Part]) -> None:
         within = "" if field_ is None else f" in field `{field_}`"
@@ -153,7 +151,9 @@ class _Picking:
         label = name if field_ is None else f"{name}.{field_}"
         for part in parts:
             if len(part.value.strip()) >= SHORTEST_SECRET:
-                self._secrets.setdefault(part.value, Secret(part.value, label))
+                # What prints it may well leave out the blanks around it.
+                for value in (part.value, part.value.strip()):
+                    self._secrets.setdefault(value, Secret(value, label))
             elif part.name is not None:
                 raise DagbookError(
                     f"{part.name} is shorter than {SHORTEST_SECRET} characters, which cannot be "
@@ -163,6 +163,13 @@ class _Picking:
     def _is_public(self, name: str) -> bool:
         public = self._connection.public_fields
         return is_public(name) if public is None else name in public
+
+
+def _json(value: object, what: str) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        raise DagbookError(f"{what} is neither text nor what JSON can hold") from None
 
 
 def _quoted(name: str) -> str:
