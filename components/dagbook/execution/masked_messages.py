@@ -16,14 +16,16 @@ class MaskedMessages:
     """The messages of one conversation, without the values a run must not show.
 
     A value may come in pieces, message by message. So of each stream of each cell the end is held
-    back that may be the beginning of one, until more of the stream comes, or something that has to
-    stand after it: another output of the cell, or the cell's end. Then as much of a value as is no
-    coincidence is masked, and so is the rest of it, should it come later.
+    back that may be the beginning of one, until more of the stream comes or the cell ends. Of
+    stdout and of stderr apart; what else a cell shows meanwhile comes to stand before it, unless
+    it is a letter or three. At the cell's end as much of a value as is no coincidence is masked,
+    and so is the rest of it, should a later cell go on with it.
     """
 
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
-        self._streams: dict[tuple[int, str], StreamMask] = {}
+        self._streams: dict[int, dict[str, StreamMask]] = {}
+        self._latest: dict[str, StreamMask] = {}
         self._last: dict[tuple[int, str], Message] = {}
 
     def take(self, cell: int, message: Message, hand_on: OnMessage) -> None:
@@ -40,16 +42,18 @@ class MaskedMessages:
             if isinstance(name, str) and isinstance(text, str):
                 self._take_text(cell, message, hand_on)
                 return
-        self._pause(cell, "", hand_on)
+        self._let_go(cell, "", hand_on)
         hand_on(cell, self.masked(message))
 
     def _take_text(self, cell: int, message: Message, hand_on: OnMessage) -> None:
         content = message["content"]
         name, text = content["name"], content["text"]
-        self._pause(cell, name, hand_on)
-        stream = self._streams.get((cell, name))
+        self._let_go(cell, name, hand_on)
+        streams = self._streams.setdefault(cell, {})
+        stream = streams.get(name)
         if stream is None:
-            stream = self._streams[cell, name] = self._masker.stream()
+            stream = streams[name] = self._masker.stream(self._latest.get(name))
+            self._latest[name] = stream
         held = stream.holds
         self._last[cell, name] = {**message, "content": {}}
         shown = stream.feed(text)
@@ -62,14 +66,21 @@ class MaskedMessages:
 
     def pause(self, hand_on: OnMessage) -> None:
         """Hand on what is held back: a cell has ended, or the kernel has."""
-        for cell in {cell for cell, _ in self._streams}:
-            self._pause(cell, "", hand_on)
+        for cell, streams in self._streams.items():
+            for name, stream in streams.items():
+                if stream.holds:
+                    self._hand_on(cell, name, stream.pause(), hand_on)
 
-    def _pause(self, cell: int, but: str, hand_on: OnMessage) -> None:
-        for (owner, name), stream in self._streams.items():
-            if owner == cell and name != but and stream.holds and (text := stream.pause()):
-                content = {"name": self._masker.text(name), "text": text}
-                hand_on(cell, {**self._last[owner, name], "content": content})
+    def _let_go(self, cell: int, but: str, hand_on: OnMessage) -> None:
+        """Hand on the few letters that are held back of the other streams of a cell."""
+        for name, stream in self._streams.get(cell, {}).items():
+            if name != but and stream.holds:
+                self._hand_on(cell, name, stream.yield_few(), hand_on)
+
+    def _hand_on(self, cell: int, name: str, text: str, hand_on: OnMessage) -> None:
+        if text:
+            content = {"name": self._masker.text(name), "text": text}
+            hand_on(cell, {**self._last[cell, name], "content": content})
 
     def masked(self, message: Message) -> Message:
         """A whole message with every known value masked, in its names and buffers too."""

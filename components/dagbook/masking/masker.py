@@ -163,9 +163,9 @@ class Masker:
         """How many characters a known value may take in a text, however it is written there."""
         return 0 if self._values is None else min(_ESCAPED * self._values.longest, _FURTHEST)
 
-    def stream(self) -> StreamMask:
-        """A mask for text that comes in pieces."""
-        return StreamMask(self.known)
+    def stream(self, after: StreamMask | None = None) -> StreamMask:
+        """A mask for text that comes in pieces; `after`: the stream that it goes on."""
+        return StreamMask(self.known, after)
 
     def known(self) -> Values | None:
         """The values as they are looked for now; None while there are none."""

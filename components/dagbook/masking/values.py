@@ -9,7 +9,7 @@ from dagbook.masking.view import Places, reads_as_written, unfinished, views_of
 
 Place = tuple[int, int, str]
 #: So many letters of a value, where a text ends in them, are no coincidence; nor is its half.
-_TELLING = 24
+_TELLING = 16
 
 
 class Values:
