@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TypeVar
 
 from dagbook.masking.masker import Masker
@@ -40,7 +41,13 @@ def _mask(masker: Masker, error: BaseException, depth: int) -> None:
 def _masked(masker: Masker, value: object) -> object:
     if isinstance(value, bytes):
         return masker.data(value)
-    return masker.value(value) if isinstance(value, str | list | tuple | dict) else value
+    if isinstance(value, str | list | tuple | dict):
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError, RecursionError):
+            return value  # it holds objects of somebody else's
+        return masker.value(value)
+    return value
 
 
 def _silenced(kind: type[BaseException]) -> type[BaseException]:
