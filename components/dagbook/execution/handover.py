@@ -57,7 +57,11 @@ class Handover:
                     self._folder.inside / self._paths[file.variable]
                 )
         if delivery.secrets:
-            self.environment[MASKED_VARIABLE] = whereabouts(delivery)
+            self.environment[MASKED_VARIABLE] = whereabouts(
+                delivery.secrets,
+                delivery.environment,
+                {file.variable: file.content for file in delivery.files},
+            )
 
     @property
     def folder(self) -> Path | None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from dagbook.masking.view import view_of
 
+#: Values shorter than that are in every text: they cannot be masked.
+SHORTEST_VALUE = 6
 #: A line of a value of several is looked for by itself from so many characters on.
 LONG_LINE = 16
 

@@ -10,23 +10,35 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from dagbook.credentials.delivery import Delivery, Secret
-from dagbook.masking.masker import Masker
+from dagbook.masking.masker import Masker, Valued
 from dagbook.report import MASKED_VARIABLE
 
 
-def whereabouts(delivery: Delivery) -> str:
-    """Where the secrets of a delivery stand in what a kernel is given, for `MASKED_VARIABLE`.
+class _Known(NamedTuple):
+    value: str
+    label: str
+
+
+def whereabouts(
+    secrets: Iterable[Valued], environment: Mapping[str, str], files: Mapping[str, bytes]
+) -> str:
+    """Where secrets stand in what a kernel is given, for `MASKED_VARIABLE`.
 
     Of each the variable that holds it or names its file, where it begins there, how long it is,
-    and what is shown in its place; never the value. One that does not stand there word for word, such as a part of a file that JSON escapes, is
-    not told.
+    and what is shown in its place; never the value. One that does not stand there word for word,
+    such as a part of a file that JSON escapes, is not told.
+
+    Args:
+        secrets: what must not be seen.
+        environment: the kernel's variables.
+        files: the content of its files, by the variables that name them.
     """
-    files = {file.variable: file.content.decode("utf-8", "replace") for file in delivery.files}
+    contents = {name: content.decode("utf-8", "replace") for name, content in files.items()}
     found = []
-    for secret in delivery.secrets:
-        for is_file, texts in ((False, delivery.environment), (True, files)):
+    for secret in secrets:
+        for is_file, texts in ((False, environment), (True, contents)):
             for variable, text in texts.items():
                 if (at := text.find(secret.value)) >= 0:
                     found.append([variable, is_file, at, len(secret.value), secret.label])
@@ -43,7 +55,7 @@ def masker_of(environment: Mapping[str, str] = os.environ) -> Masker:
     return masker
 
 
-def _secrets(environment: Mapping[str, str], places: Iterable[list[object]]) -> Iterable[Secret]:
+def _secrets(environment: Mapping[str, str], places: Iterable[list[object]]) -> Iterable[Valued]:
     for variable, is_file, start, length, label in places:
         text = environment.get(str(variable), "")
         if is_file:
@@ -54,4 +66,4 @@ def _secrets(environment: Mapping[str, str], places: Iterable[list[object]]) -> 
         assert isinstance(start, int) and isinstance(length, int)
         value = text[start : start + length]
         if len(value) == length:
-            yield Secret(value, str(label))
+            yield _Known(value, str(label))

@@ -14,9 +14,10 @@ from collections.abc import Callable
 
 import pytest
 
-from dagbook.credentials.delivery import Secret
+from dagbook.credentials.delivery import SHORTEST_SECRET, Secret
 from dagbook.errors import DagbookError
 from dagbook.masking import Masker
+from dagbook.masking.forms import SHORTEST_VALUE
 
 #: How many times a text is cut at random.
 TRIALS = 2_000
@@ -218,6 +219,10 @@ def test_a_value_too_short_is_refused_and_not_told() -> None:
         "db.password: its value has fewer than 6 characters, too few to be kept out of what a run "
         "stores; it needs a longer one"
     )
+
+
+def test_what_is_too_short_here_is_too_short_as_a_credential() -> None:
+    assert SHORTEST_VALUE == SHORTEST_SECRET
 
 
 def test_one_without_values_is_false_and_changes_nothing() -> None:
