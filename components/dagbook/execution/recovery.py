@@ -290,7 +290,7 @@ class _Replay:
             )
         complete_document(self.document, self.outputs, result, stopped_at=stopped_at, size=None)
         path = self._notebook(folder)
-        write_atomically(path, serialise(self.document))
+        write_atomically(path, serialise(self.document), private=True)
         result.executed_notebook = path
         return path
 
@@ -322,7 +322,7 @@ class _Replay:
         """Tell the result to whoever asked for it when the run began."""
         # Without its folder nobody waits for it any more.
         if self.record is not None and self.record.parent.is_dir():
-            write_atomically(self.record, to_json(self.result.to_json()))
+            write_atomically(self.record, to_json(self.result.to_json()), private=True)
 
 
 def _stem(folder: Path) -> str:
