@@ -40,24 +40,25 @@ ENDINGS = ("well", "error", "exit", "kill")
 #: The author's own MLflow calls pass through the runner where it records them.
 RECORDS_CALLS = importlib.util.find_spec("dagbook.recorder") is not None
 
-#: How the run is given its credentials: handed to the runner as a provider would hand them over.
+PLATFORM = """
+connections:
+  proof_password: {provider: environment, key: KEPT_PASSWORD, variables: PROOF_PASSWORD}
+  proof_key: {provider: environment, key: KEPT_KEY, files: {PROOF_KEY_FILE: key.pem}}
+resources:
+  password: {connections: [proof_password]}
+  key: {connections: [proof_key]}
+"""
 DEFINITIONS = """
-import functools, os
-from dagbook.credentials.delivery import Delivery, Secret, SecretFile
-from dagbook.location import load_project
-from dagbook.notebook_runner import step
-from dagbook.project import find_project
 from pathlib import Path
+from dagbook.location import load_project
+from dagbook.project import find_project
 
-password, key = os.environ["KEPT_PASSWORD"], os.environ["KEPT_KEY"]
-delivery = Delivery(
-    environment={"PROOF_PASSWORD": password},
-    files=(SecretFile("PROOF_KEY_FILE", "key.pem", key.encode()),),
-    secrets=(Secret(password, "proof.password"), Secret(key, "proof.key")),
-    connections=("proof",),
-)
-step.run_notebook = functools.partial(step.run_notebook, credentials=delivery)
 defs = load_project(find_project(Path(__file__).parent / "work"))
+"""
+COMPONENT = """
+notebook: proof.ipynb
+parameters: {{ending: {ending}}}
+resources: {{password: proof_password, key: proof_key}}
 """
 
 
@@ -178,7 +179,8 @@ def launched(
         notebook.cells = [c for c in notebook.cells if "mlflow" not in c.metadata.get("tags", [])]
     nbformat.write(notebook, bench.root / "proof.ipynb")
     for ending in ENDINGS:
-        bench.component(ending, f"notebook: proof.ipynb\nparameters: {{ending: {ending}}}")
+        bench.component(ending, COMPONENT.format(ending=ending))
+    bench.platform(PLATFORM)
     (root / "definitions.py").write_text(DEFINITIONS)
     home = root / "home"
     home.mkdir()
@@ -244,7 +246,7 @@ def test_nothing_of_it_is_in_a_file_s_name(launched: Launched, secret: Secret) -
 
 def test_nothing_of_it_is_in_what_dagster_printed(launched: Launched, secret: Secret) -> None:
     assert secret.found_in(launched.said) == []
-    assert b"***proof.password***" in launched.said
+    assert b"***proof_password***" in launched.said
 
 
 def test_nothing_of_it_was_on_a_command_line(launched: Launched, secret: Secret) -> None:
@@ -257,14 +259,14 @@ def test_nothing_of_it_was_on_a_command_line(launched: Launched, secret: Secret)
 def test_what_is_shown_says_which_connection_it_was(launched: Launched) -> None:
     text = nbformat.writes(launched.notebook("well"))
 
-    assert text.count("***proof.password***") > 50
-    assert text.count("***proof.key***") > 50
+    assert text.count("***proof_password***") > 50
+    assert text.count("***proof_key***") > 50
 
 
 def test_a_kernel_s_last_words_are_masked(launched: Launched) -> None:
     notes = launched.notebook("kill").metadata["dagbook"]["notes"]
 
-    assert any("fatal: ***proof.password*** ***proof.key***" in note for note in notes)
+    assert any("fatal: ***proof_password*** ***proof_key***" in note for note in notes)
 
 
 def test_without_a_mask_the_same_notebook_shows_it_in_every_form(
