@@ -36,6 +36,9 @@ class Connection:
     values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """By environment variable, what everybody may know and that belongs to it: a host, a port"""
     files: tuple[ConnectionFile, ...] = ()
+    public_fields: frozenset[str] | None = None
+    """The fields of the secret that are none and are shown; None: those whose names say so, such
+    as `host`, `port`, `username`, `region`"""
     teams: frozenset[str] | None = None
     """Who may use it; None: everybody"""
     folders: tuple[str, ...] = ()
