@@ -67,7 +67,7 @@ class MlflowRun:
     def history(self, name: str) -> set[Identity]:
         """The points of one metric that it has."""
         history = self.client.get_metric_history(self.run_id, metric_name(name))
-        return {_identity(m.key, m.step, m.timestamp, m.value) for m in history}
+        return {point_identity(m.key, m.step, m.timestamp, m.value) for m in history}
 
     def log_points(self, points: Iterable[MetricPoint]) -> None:
         """Add points, at most `BATCH`."""
@@ -233,7 +233,7 @@ def metric_name(name: str) -> str:
 
 def identity(point: MetricPoint) -> Identity:
     """What makes a point the same as one that MLflow has."""
-    return _identity(
+    return point_identity(
         metric_name(point.name), point.step or 0, int(point.timestamp * 1000), point.value
     )
 
@@ -245,7 +245,8 @@ def one_line(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def _identity(name: str, step: int, milliseconds: int, value: float) -> Identity:
+def point_identity(name: str, step: int, milliseconds: int, value: float) -> Identity:
+    """What one point is to MLflow."""
     # Databases have no infinity: MLflow keeps the largest number instead.
     kept = max(-sys.float_info.max, min(sys.float_info.max, value)) if value == value else value
     return name, step, milliseconds, repr(float(kept))
