@@ -64,6 +64,10 @@ PASSED = frozenset(
         ("GET", "/mlflow/get-online-trace-details"),
     }
 )
+#: What is answered from what was taken where the server does not answer.
+ELSE_READ: Mapping[tuple[str, str], Read] = {
+    ("POST", "/mlflow/logged-models/search"): reading.search_own_models,
+}
 #: Families of which everything is passed on: the registry, traces, data sets for evaluation.
 PASSED_BELOW = (
     "/mlflow/registered-models/",
@@ -109,6 +113,7 @@ class Endpoint:
     take: Take | None = None
     read: Read | None = None
     passed: bool = False
+    else_read: Read | None = None
     reason: str | None = None
     #: What stands in the path.
     fields: Mapping[str, str] | None = None
@@ -125,7 +130,14 @@ def find(method: str, path: str) -> Endpoint:
             continue
         fields = {name: unquote(value) for name, value in found.groupdict().items()}
         key = (known, pattern)
-        return Endpoint(TAKEN.get(key), READ.get(key), key in PASSED, REFUSED.get(key), fields)
+        return Endpoint(
+            TAKEN.get(key),
+            READ.get(key),
+            key in PASSED,
+            ELSE_READ.get(key),
+            REFUSED.get(key),
+            fields,
+        )
     for prefix, reason in REFUSED_BELOW.items():
         if path.startswith(prefix):
             return Endpoint(reason=reason)

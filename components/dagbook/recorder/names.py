@@ -22,7 +22,7 @@ def new_model_id() -> str:
 
 def new_experiment_id() -> str:
     """As MLflow's, a number, and long enough to stand nowhere else."""
-    return str(10**19 + secrets.randbelow(9 * 10**19))
+    return str(10**17 + secrets.randbelow(9 * 10**17))
 
 
 def artifact_root(kind: str, owner: str) -> str:

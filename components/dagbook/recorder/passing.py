@@ -19,6 +19,8 @@ from dagbook.recorder.answers import Refusal, not_now
 
 #: How long the server may take to answer, in seconds: less than MLflow's client waits for us.
 ANSWER_SECONDS = 30.0
+#: How long a run waits to hear whether there is a server at all, in seconds.
+PROBE_SECONDS = 1.0
 #: Of a caller's headers, what the server has to know.
 _HEADERS = ("content-type", "accept", "x-mlflow-experiment-id", "x-mlflow-workspace")
 
@@ -65,18 +67,20 @@ class NothingBehind:
 class Server:
     """A server that speaks MLflow's REST API."""
 
-    def __init__(self, uri: str, variables: Mapping[str, str]) -> None:
+    def __init__(self, uri: str, variables: Mapping[str, str], *, logs_in: bool = True) -> None:
         """The server at an address.
 
         Args:
             uri: its address, perhaps with a login.
             variables: ``MLFLOW_TRACKING_…``, as MLflow's client reads them.
+            logs_in: whether to send the login.
         """
         parts = urlsplit(uri)
         self._base = parts._replace(
             netloc=parts.netloc.rpartition("@")[2], query="", fragment=""
         ).geturl().rstrip("/")  # fmt: skip
-        self._login = _login(parts.username, parts.password, variables)
+        login = _login(parts.username, parts.password, variables)
+        self._login = login if logs_in else None
         context = _context(variables) if parts.scheme == "https" else None
         https = [urllib.request.HTTPSHandler(context=context)] if context else []
         self._opener = urllib.request.build_opener(_NoRedirection, *https)
@@ -117,6 +121,22 @@ class Server:
             # Its client would repeat these for minutes.
             raise not_now(f"the MLflow server answers {error.code}")
         return _passed(error.code, error)
+
+
+def silence_of(
+    uri: str, variables: Mapping[str, str], seconds: float = PROBE_SECONDS
+) -> str | None:
+    """Why a server does not answer at once; None where it does, whatever it says.
+
+    No login is sent.
+    """
+    try:
+        Server(uri, variables, logs_in=False).ask("GET", "/health", {}, None, seconds).body.close()
+    except Refusal as refusal:
+        return refusal.message
+    except ValueError:
+        return "its address cannot be read"
+    return None
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):

@@ -113,7 +113,9 @@ def main() -> None:
     worker.say({"port": server.server_address[1]})
     if not worker.wait_for_end():
         time.sleep(LINGER_SECONDS)
-    while not server.is_idle:
+    # The kernel is gone: what only waits for the server's answer has nobody to tell.
+    deadline = time.monotonic() + LINGER_SECONDS
+    while not server.is_idle and time.monotonic() < deadline:
         time.sleep(_ROUND_SECONDS)
     # Threads that wait for the next call have nothing to lose: what was acknowledged is on disk.
     os._exit(0)

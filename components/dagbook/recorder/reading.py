@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
@@ -14,6 +15,7 @@ from dagbook.recorder.taking import Answer, Taking
 
 #: How many points of a metric one answer holds, as on the server.
 _PAGE = 25_000
+_NAMED = re.compile(r"name = (['\"])([^'\"]*)\1")
 
 Body = Mapping[str, Any]
 
@@ -80,6 +82,22 @@ def list_model_artifacts(taking: Taking, body: Body) -> Answer | None:
         "root_uri": artifact_root("model", model_id),
         "files": taking.records.list_artifacts("model", model_id, path),
     }
+
+
+def search_own_models(taking: Taking, body: Body) -> Answer | None:
+    """``logged-models/search`` by a name, while no server answers: the notebook's own.
+
+    MLflow's client asks so when it lists the files of a run.
+    """
+    named = _NAMED.fullmatch(text(body, "filter", default=""))
+    if named is None or body.get("page_token"):
+        return None
+    asked = body.get("experiment_ids") or []
+    with taking.lock:
+        if not all(experiment in taking.records.experiments for experiment in asked):
+            return None
+        found = [m for m in taking.records.models.values() if m.name == named[2]]
+        return {"models": [m.as_json() for m in found if m.experiment_id in asked]}
 
 
 #: A question of MLflow's REST API; the answer is None where only the server knows it.

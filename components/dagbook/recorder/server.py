@@ -124,7 +124,13 @@ class _Handler(BaseHTTPRequestHandler):
             if answer is not None:
                 return answer
         onward = path + (f"?{split.query}" if split.query else "")
-        return self._pass_on(onward, data, by_name=below == "/mlflow/experiments/get-by-name")
+        try:
+            return self._pass_on(onward, data, by_name=below == "/mlflow/experiments/get-by-name")
+        except Refusal as refusal:
+            own = endpoint.else_read(self.server.taking, body) if endpoint.else_read else None
+            if own is None or refusal.code != "TEMPORARILY_UNAVAILABLE":
+                raise
+            return own
 
     def _pass_on(self, path: str, data: bytes, *, by_name: bool = False) -> Passed:
         onward = self.server.onward

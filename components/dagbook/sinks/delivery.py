@@ -58,8 +58,6 @@ class Delivery:
         self._uris = tuple(uris)
         #: Whether to leave the folder, marked as delivered, for somebody who waits for it.
         self.with_receipt = False
-        #: Whether to send nothing while the run goes on.
-        self.only_at_end = False
         self._lock: int | None = None
         self._state: dict[str, Any] = {}
         self._run: MlflowRun | None = None
@@ -148,7 +146,7 @@ class Delivery:
             # Whatever went wrong before, the end is worth another try at once.
             self.saw_end = True
             return True
-        return time.monotonic() >= self._retry_at and not (self.only_at_end and end is None)
+        return time.monotonic() >= self._retry_at
 
     def _uri(self, head: Head) -> str:
         if head.tracking_uri is None:
@@ -176,8 +174,8 @@ class Delivery:
         if known is not None:
             self._run = MlflowRun(client, str(known), experiment, uri)
             return self._run
-        # Made before, without an answer; or made by the notebook, which was told the tag.
-        if self._state.get("tried") or self.only_at_end:
+        # Made before, without an answer.
+        if self._state.get("tried"):
             self._run = find_run(client, experiment, uri=uri, recording=self.name)
         if self._run is None:
             self._save(tried=True, experiment_id=experiment)

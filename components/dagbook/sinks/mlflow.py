@@ -120,7 +120,7 @@ def find_experiment(uri: str, name: str, state_folder: Path) -> tuple[MlflowClie
     is_embedded = uri == embedded_store(state_folder)
     with _one_at_a_time(state_folder if is_embedded else None):
         client = MlflowClient(tracking_uri=uri)
-        artifacts = (state_folder.absolute() / "mlartifacts").as_uri() if is_embedded else None
+        artifacts = artifact_folder(state_folder) if is_embedded else None
         return client, _experiment_id(client, name, artifacts)
 
 
@@ -163,6 +163,11 @@ def find_run(
 def embedded_store(state_folder: Path) -> str:
     """The address of the store inside a project: a database and a folder of artifacts."""
     return f"sqlite:///{state_folder.absolute() / 'mlflow.db'}"
+
+
+def artifact_folder(state_folder: Path) -> str:
+    """The address of the folder of artifacts of the store inside a project."""
+    return (state_folder.absolute() / "mlartifacts").as_uri()
 
 
 def tracking_uri(named: str | None, state_folder: Path) -> str:
