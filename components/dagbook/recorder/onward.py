@@ -20,6 +20,7 @@ ARRIVAL_SECONDS = 15.0
 SHORT_SECONDS, PAUSE_SECONDS = 2.0, 30.0
 
 _POLL_SECONDS = 0.05
+_SILENT = "does not answer"
 _STATE_FILE = "state.json"
 
 
@@ -71,7 +72,8 @@ class Onward:
         text = data.decode("utf-8", "surrogateescape")
         if problem is not None and self._is_about_ours(path + text):
             raise not_now(
-                f"MLflow does not have yet what this notebook told it, so it cannot be asked: {problem}"
+                f"MLflow {problem}, so it does not have yet what this notebook told it, and cannot "
+                "be asked about it: try again later, or use what you have in memory"
             )
         path, body = taking.ids.translate(path), self._body(headers, data)
         sent = {**headers, "content-length": str(len(body))} if body else dict(headers)
@@ -117,16 +119,16 @@ class Onward:
         if before.get("calls", 0) >= wanted:
             return None
         if before.get("problem"):
-            return str(before["problem"])
+            return _SILENT
         self._wake()
         while time.monotonic() < deadline:
             state = _state(self._taking.folder)
             if state.get("calls", 0) >= wanted:
                 return None
             if state.get("problem"):
-                return str(state["problem"])
+                return _SILENT
             time.sleep(_POLL_SECONDS)
-        return "it takes too long"
+        return "takes too long"
 
 
 def _state(folder: Path) -> dict[str, Any]:

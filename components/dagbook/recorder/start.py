@@ -36,6 +36,7 @@ class Recorder:
         self._token = secrets.token_urlsafe(24)
         self._port: int | None = None
         self._has_answered = Event()
+        self._listener: Thread | None = None
         self._process = subprocess.Popen(
             # Not from the folder it is started in: a module of the project may be in the way.
             [sys.executable, "-P", "-m", "dagbook.recorder.process"],
@@ -75,7 +76,8 @@ class Recorder:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asdict(settings)).encode() + b"\n")
         self._process.stdin.flush()
-        Thread(target=self._listen, args=(wake,), daemon=True).start()
+        self._listener = Thread(target=self._listen, args=(wake,), daemon=True)
+        self._listener.start()
         if not self._has_answered.wait(START_SECONDS) or self._port is None:
             self.end()
             raise OSError("the MLflow recorder does not start")
@@ -104,6 +106,10 @@ class Recorder:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._listener is not None:
+            self._listener.join(END_SECONDS)
+        if process.stdout is not None:
+            process.stdout.close()
 
     def _listen(self, wake: Callable[[], None]) -> None:
         assert self._process.stdout is not None
