@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagbook.recorder.answers import Refusal, bad_value
+
+if TYPE_CHECKING:
+    from dagbook.masking import Masker
 
 #: MLflow's own limits; what is longer the server would cut, as is done here.
 MOST_METRICS, MOST_OTHERS, LONGEST_KEY, LONGEST_PARAM, LONGEST_TAG = 1000, 100, 250, 6000, 8000
 LONGEST_EXPERIMENT_TAG, LONGEST_EXPERIMENT_NAME = 20000, 500
 
 _NAME = re.compile(r"[\w\-./ :]+")
+_NO_NAME = re.compile(r"[^\w\-./ :]")
 _MOST_INTEGER = 2**63
 
 
@@ -125,7 +129,7 @@ def strings(values: list[dict[str, Any]], what: str, longest: int = LONGEST_TAG)
 
 
 def checked_params(
-    known: Mapping[str, str], values: list[dict[str, Any]], run_id: str
+    known: Mapping[str, str], values: list[dict[str, Any]], run_id: str, *, alone: bool
 ) -> dict[str, str]:
     """Parameters as they may be added to what a run has.
 
@@ -145,6 +149,12 @@ def checked_params(
         for key, value in params.items()
         if known.get(key, value) != value
     ]
+    if changed and alone:
+        raise bad_value(
+            "Changing param values is not allowed. Param with key='{key}' was already logged with "
+            "value='{old_value}' for run ID='{run_id}'. Attempted logging new value "
+            "'{new_value}'.".format(**changed[0], run_id=run_id)
+        )
     if changed:
         raise bad_value(
             "Changing param values is not allowed. Params were already "
@@ -165,6 +175,28 @@ def artifact_path(path: str) -> str:
     if any(len(part.encode()) > 255 for part in parts):
         raise bad_value(f"A name in the path is longer than 255 bytes: {path[:50]!r}…")
     return path
+
+
+def hide_in(value: Any, masker: Masker) -> Any:
+    """What a call says, with what must not be seen masked, so that MLflow still takes it.
+
+    What is shown for it has stars, which may not stand in the name of a metric.
+    """
+    if isinstance(value, dict):
+        return {
+            masker.text(name): _hidden_key(item, masker)
+            if name == "key" and isinstance(item, str)
+            else hide_in(item, masker)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [hide_in(item, masker) for item in value]
+    return masker.value(value)
+
+
+def _hidden_key(key: str, masker: Masker) -> str:
+    shown = masker.text(key)
+    return key if shown == key else _NO_NAME.sub("_", shown)
 
 
 def as_object(data: object) -> dict[str, Any]:

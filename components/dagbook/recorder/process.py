@@ -19,6 +19,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
+from dagbook.recorder.bodies import hide_in
 from dagbook.recorder.onward import Onward
 from dagbook.recorder.passing import Behind, NothingBehind, Server
 from dagbook.recorder.private_process import hide, leave_signals_to_the_worker
@@ -102,7 +103,7 @@ def main() -> None:
     masker = _masker(settings.secrets)
 
     def mask(value: Any) -> Any:
-        return masker.value(value) if masker else value
+        return hide_in(value, masker) if masker else value
 
     taking = Taking(folder)
     taking.begin(settings.managed)

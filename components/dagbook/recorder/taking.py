@@ -139,7 +139,7 @@ class Taking:
 
     def log_parameter(self, body: Body) -> Answer:
         """``runs/log-parameter``."""
-        return self._log(body, params=[dict(body)])
+        return self._log(body, params=[dict(body)], alone=True)
 
     def set_tag(self, body: Body) -> Answer:
         """``runs/set-tag``."""
@@ -261,12 +261,13 @@ class Taking:
         metrics: list[dict[str, Any]] | None = None,
         params: list[dict[str, Any]] | None = None,
         tags: dict[str, str] | None = None,
+        alone: bool = False,
     ) -> Answer:
         run_id = self._run_id(body)
         with self.lock:
             run = self._active(run_id)
             known = run.params if run else {}
-            found = bodies.checked_params(known, params or [], run_id)
+            found = bodies.checked_params(known, params or [], run_id, alone=alone)
             new = {key: value for key, value in found.items() if key not in known}
             if metrics or new or tags:
                 self.keep("log", run=run_id, metrics=metrics or [], params=new, tags=tags or {})
