@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dagbook.credentials.delivery import TRACKING_PREFIX, Delivery, SecretFile
 from dagbook.errors import DagbookError
+from dagbook.execution.aws_profile import contents_of
 from dagbook.execution.guardian import remove_folders
 from dagbook.execution.kernel_user import KernelUser
 from dagbook.execution.private_folder import SCRATCH_PREFIX, PrivateFolder, give
@@ -100,7 +101,8 @@ class Handover:
             assert self._folder is not None
             target = self._folder.inside / self._paths[file.variable]
             with _opened(self._folder.inside, target.parent.name, self._user) as folder:
-                _replace(folder, target.name, file.content, self._user)
+                for name, content in contents_of(file, target):
+                    _replace(folder, name, content, self._user)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,35 @@ def _is_open(folder: str) -> bool:
     return mode & _EVERYBODY_MAY_WRITE == _EVERYBODY_MAY_WRITE
 
 
+def refuse_open_way(folder: Path, user: KernelUser) -> None:
+    """Refuse to write in a place where the kernel's user could put a link in our way.
+
+    Raises:
+        DagbookError: a folder on the way there is theirs to change.
+    """
+    for named in dict.fromkeys((Path(os.path.abspath(folder)), folder.resolve())):  # noqa: PTH100
+        for above in (named, *named.parents):
+            try:
+                found = above.lstat()
+            except OSError:
+                continue  # still to be made, by us
+            if _may_change(found, user):
+                raise DagbookError(
+                    f"{folder}: executed notebooks are written there by root, and user "
+                    f"{user.name!r}, whom the notebook runs as, may change {above}. Have root own "
+                    "it, or choose another place."
+                )
+
+
+def _may_change(found: os.stat_result, user: KernelUser) -> bool:
+    if found.st_uid == user.uid:
+        return True
+    if not stat.S_ISDIR(found.st_mode) or found.st_mode & stat.S_ISVTX:
+        return False
+    is_of_group = found.st_gid in (user.gid, *user.groups)
+    return bool(found.st_mode & (stat.S_IWGRP if is_of_group else stat.S_IWOTH))
+
+
 def find_kernel_user(name: str) -> KernelUser | None:
     """The user a kernel is to belong to; None when we are that user ourselves.
 
@@ -70,19 +100,19 @@ def find_kernel_user(name: str) -> KernelUser | None:
         found = pwd.getpwnam(name)
     except KeyError:
         raise DagbookError(
-            f"kernels.run_as: this machine has no user {name!r}. Make it, or name another one "
+            f"kernel_process.run_as: this machine has no user {name!r}. Make it, or name another one "
             "in the platform file."
         ) from None
     if found.pw_uid == os.geteuid() and found.pw_uid != 0:
         return None
     if found.pw_uid == 0:
         raise DagbookError(
-            f"kernels.run_as: {name!r} is root, from whom nothing is kept. Name an ordinary user "
+            f"kernel_process.run_as: {name!r} is root, from whom nothing is kept. Name an ordinary user "
             "in the platform file."
         )
     if os.geteuid() != 0:
         raise DagbookError(
-            f"kernels.run_as: only root can run a notebook as {name!r}, and the runner is user "
+            f"kernel_process.run_as: only root can run a notebook as {name!r}, and the runner is user "
             f"{os.geteuid()}. Run Dagster as root or as {name!r}, or take `run_as` out of the "
             "platform file."
         )

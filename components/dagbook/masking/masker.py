@@ -12,10 +12,14 @@ from dagbook.credentials.delivery import SHORTEST_SECRET, Secret
 from dagbook.errors import DagbookError
 from dagbook.masking.forms import clear_forms, view_forms
 from dagbook.masking.stream import StreamMask
-from dagbook.masking.values import Values
+from dagbook.masking.values import Values, replaced
 
 #: What a name may hold so that it means nothing special in HTML, JSON, a URL or a shell.
 _NO_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
+
+#: A letter in JSON in JSON: ``\\\\u0041``, and one more of colours and ends of lines.
+_ESCAPED = 16
+_FURTHEST = 256_000
 
 
 class Masker:
@@ -123,15 +127,45 @@ class Masker:
 
     def data(self, data: bytes) -> bytes:
         """The same of bytes, whatever they are: text of any encoding, or what holds some."""
-        if self._values is None:
+        if not self.holds_data(data):
             return data
-        text = data.decode("utf-8", "surrogateescape")
-        masked = self.text(text)
-        return data if masked == text else masked.encode("utf-8", "surrogateescape")
+        masked = self.text(data.decode("utf-8", "surrogateescape"))
+        return masked.encode("utf-8", "surrogateescape")
 
-    def stream(self) -> StreamMask:
-        """A mask for text that comes in pieces."""
-        return StreamMask(self.known)
+    def holds_data(self, data: bytes) -> bool:
+        """Whether a known value is in bytes; in those that are no text, only as it is or encoded.
+
+        What is compressed or encrypted in them is not looked into.
+        """
+        if self._values is None:
+            return False
+        try:
+            return self.holds(data.decode())
+        except UnicodeDecodeError:
+            # Every second byte of UTF-16 is a zero.
+            return any(self._values.is_in(d) for d in (data, data.replace(b"\0", b"")))
+
+    def before_cut(self, text: str) -> str:
+        """The text, masked, without an end that may be the beginning of a known value."""
+        return self.stream().feed(text)
+
+    def after_cut(self, text: str, reach: int) -> str:
+        """The text, masked, from about `reach` on: never from within a known value."""
+        if self._values is None:
+            return text[reach:]
+        places = self._values.places(text)
+        start = max((end for begin, end, _ in places if begin < reach), default=0)
+        start = max(start, reach)
+        return replaced(text, [place for place in places if place[0] >= start], start)
+
+    @property
+    def reach(self) -> int:
+        """How many characters a known value may take in a text, however it is written there."""
+        return 0 if self._values is None else min(_ESCAPED * self._values.longest, _FURTHEST)
+
+    def stream(self, after: StreamMask | None = None) -> StreamMask:
+        """A mask for text that comes in pieces; `after`: the stream that it goes on."""
+        return StreamMask(self.known, after)
 
     def known(self) -> Values | None:
         """The values as they are looked for now; None while there are none."""

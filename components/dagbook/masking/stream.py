@@ -20,13 +20,19 @@ class StreamMask:
     That is held back until more comes, or until `pause` or `end` is called: never for a time.
     """
 
-    def __init__(self, known: Callable[[], Values | None]) -> None:
-        """`known`: tells what is to be masked, which may grow while the stream lasts."""
+    def __init__(self, known: Callable[[], Values | None], after: StreamMask | None = None) -> None:
+        """Begin a stream.
+
+        Args:
+            known: tells what is to be masked, which may grow while the stream lasts.
+            after: the stream that this one goes on, of which nothing is held back: a value that
+                began there is masked from here on.
+        """
         self._known = known
         # The end of what came: what may still become a value. `_seen` letters of it were handed on.
-        self._open = ""
-        self._seen = 0
-        self._beginning = ""
+        self._open: str = "" if after is None else after._open
+        self._seen = len(self._open)
+        self._beginning: str = "" if after is None else after._beginning
 
     def feed(self, text: str) -> str:
         """Take in more; returns what may be seen by now."""
@@ -57,8 +63,18 @@ class StreamMask:
         """Whether something is held back."""
         return self._seen < len(self._open)
 
+    def yield_few(self) -> str:
+        """What is held back, if it is so little that it tells nothing of a value.
+
+        For when something else comes out: what is held longer comes to stand after it.
+        """
+        if len(self._beginning) >= _FEW:
+            return ""
+        held, self._seen = self._open[self._seen :], len(self._open)
+        return held
+
     def pause(self) -> str:
-        """What is held back, when something else comes out between it and what follows.
+        """What is held back, when it has to be seen now, whatever may follow.
 
         As much of a value as cannot be a coincidence is masked; should the rest of it follow,
         that is masked in any case.

@@ -9,7 +9,7 @@ from dagbook.masking.view import Places, reads_as_written, unfinished, views_of
 
 Place = tuple[int, int, str]
 #: So many letters of a value, where a text ends in them, are no coincidence; nor is its half.
-_TELLING = 24
+_TELLING = 16
 
 
 class Values:
@@ -22,6 +22,7 @@ class Values:
         # What a view has all the same, unless letters before it make it read otherwise.
         self._odd = Needles({form: label for form, label in clear.items() if form not in view})
         self.longest = max(self._view.longest, self._clear.longest)
+        self._data = tuple(form.encode("utf-8", "surrogatepass") for form in {**clear, **view})
 
     def masked(self, text: str) -> str:
         """The text with labels in the places of the values."""
@@ -39,6 +40,10 @@ class Values:
                     seen = [(*at.span(start, end), label) for start, end, label in seen]
                 found += seen
         return _joined(found) if found else found
+
+    def is_in(self, data: bytes) -> bool:
+        """Whether a value is in bytes that are no text."""
+        return any(form in data for form in self._data)
 
     def open_end(self, text: str, views: list[str] | None = None) -> tuple[int, str]:
         """From where on `text` may be the beginning of a value, and how that reads.
@@ -77,10 +82,9 @@ class Values:
         return ""
 
 
-def replaced(text: str, places: list[Place]) -> str:
-    """The text with labels in some places."""
+def replaced(text: str, places: list[Place], at: int = 0) -> str:
+    """The text from `at` on with labels in some places."""
     pieces: list[str] = []
-    at = 0
     for start, end, label in places:
         pieces += text[at:start], label
         at = end

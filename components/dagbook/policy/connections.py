@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 
+from dagbook.policy.owned_variables import TRACKING_PREFIX
+
+#: The resource of the server that runs are recorded on: a plain value under it is the server's
+#: address, as under ``experiment.tracking_uri``, and the platform's own login to it goes by it.
+TRACKING_KEY = "mlflow"
+
 
 @dataclass(frozen=True)
 class ConnectionFile:
@@ -59,6 +65,11 @@ class Connection:
         """The environment variables a notebook sees of it."""
         return (*self.variables, *self.values, *(file.variable for file in self.files))
 
+    @property
+    def logs_in_to_tracking(self) -> bool:
+        """Whether it is the runner's own login to a tracking server, of which no kernel sees any."""
+        return any(name.startswith(TRACKING_PREFIX) for name in self.names)
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -66,7 +77,8 @@ class Resource:
 
     key: str
     connections: frozenset[str] | None = None
-    """The connections that may be named; None: each that the notebook may use"""
+    """The connections that may be named, none where it is empty; None: each that the notebook may
+    use"""
     values: tuple[str, ...] = ()
     """Patterns with ``*`` of plain values (a bucket, a URL) that may stand there instead"""
     variable: str | None = None
@@ -76,6 +88,8 @@ class Resource:
     @property
     def plain_variable(self) -> str:
         """The environment variable of a plain value."""
+        if self.key == TRACKING_KEY:
+            return "MLFLOW_TRACKING_URI"
         return self.variable or self.key.upper().replace("-", "_")
 
 
@@ -84,9 +98,14 @@ class Entitlement:
     """What one run is entitled to, decided at its launch and before anything is fetched."""
 
     connections: Mapping[str, Connection] = field(default_factory=lambda: MappingProxyType({}))
-    """By key of ``resources:``"""
+    """By key of ``resources:``; the platform's login to its tracking server by `TRACKING_KEY`"""
     values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """By environment variable, plain values"""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the connections, for the record."""
+        return tuple(sorted({connection.name for connection in self.connections.values()}))
 
 
 @dataclass(frozen=True)

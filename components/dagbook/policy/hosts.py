@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
@@ -48,8 +49,18 @@ def is_bound_to(connection: Connection, url_or_host: str) -> bool:
         connection: whose `hosts` count; bound to none, it may be sent nowhere.
         url_or_host: ``https://mlflow.example.com/path``, ``db.example.com:5432``, ``[::1]:80``.
     """
+    return leads_to(url_or_host, connection.hosts)
+
+
+def leads_to(url_or_host: str, patterns: Iterable[str]) -> bool:
+    """Whether an address leads to a host that one of the patterns means, as `is_bound_to` has it."""
     host = _host_in(url_or_host)
-    return host is not None and any(_fits(pattern, host) for pattern in connection.hosts)
+    return host is not None and any(_fits(pattern, host) for pattern in patterns)
+
+
+def names_one_host(text: str) -> bool:
+    """Whether a text is a host or an address that leads to one, with nothing odd about it."""
+    return _host_in(text) is not None
 
 
 def host_pattern_problem(pattern: str) -> str | None:
