@@ -127,6 +127,7 @@ class Recording:
             tracking_uri=None if self._is_embedded else without_login(self._uri),
             started_at=time.time(),
             output_folder=str(self._asset.output_folder(values.partition_key)),
+            login=self._login.name,
         )
         try:
             name = f"{values.run_id}-{self._asset.op_name}-{values.attempt}"

@@ -42,6 +42,11 @@ class Login:
         return cls(dict(tracking), tuple(own))
 
     @property
+    def name(self) -> str | None:
+        """The connection that logs in."""
+        return self.connections[0].name if self.connections else None
+
+    @property
     def uri(self) -> str | None:
         """The server that a connection names."""
         return self.variables.get(TRACKING_URI)

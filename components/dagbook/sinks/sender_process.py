@@ -136,7 +136,10 @@ class SenderProcess:
             return True
         head = old.spool.head
         heads = [own.spool.head for own in self._own.values()]
-        return head is None or any(h and h.tracking_uri != head.tracking_uri for h in heads)
+        # Nor has it another login than theirs.
+        return head is None or any(
+            h and (h.tracking_uri, h.login) != (head.tracking_uri, head.login) for h in heads
+        )
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ class Head:
         tracking_uri: where it is recorded, without a login; None for the project's own store.
         started_at: Unix time in seconds.
         output_folder: where the journal of a run that vanished is found.
+        login: the connection that logs in there, by its name; None where none does. Who delivers
+            later fetches it anew.
     """
 
     experiment: str
@@ -67,6 +69,7 @@ class Head:
     tracking_uri: str | None
     started_at: float
     output_folder: str
+    login: str | None = None
 
 
 @dataclass(frozen=True)

@@ -373,6 +373,75 @@ def test_the_servers_login_is_nowhere_that_the_notebook_sees(
     assert run.data.metrics["loss"] == 1.0
 
 
+_PLATFORM = """
+tracking: {{tracking_uri: {uri}, connection: mlflow_prod}}
+connections:
+  mlflow_prod:
+    provider: environment
+    key: WORD_OF_THE_PLATFORM
+    variables: MLFLOW_TRACKING_TOKEN
+    hosts: ["127.0.0.1"]{more}
+"""
+
+
+def test_a_login_of_a_connection_is_fetched_anew_for_what_is_delivered_later(
+    bench: Workbench, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word = "a-token-for-the-server"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.setenv("WORD_OF_THE_PLATFORM", word)
+    gate.login = f"Bearer {word}"
+    gate.is_open = lambda: False
+    bench.platform(_PLATFORM.format(uri=gate.uri, more=""))
+    bench.notebook("n.ipynb", [f"import mlflow\nmlflow.log_metric('loss', 1)\nassert {word!r}"])
+    bench.component("n", "notebook: n.ipynb")
+
+    ran = bench.run("n")
+
+    assert ran.success, ran.failure
+    (spool,) = spools_in(bench.project.state_folder)
+    written = b"".join(p.read_bytes() for p in spool.folder.rglob("*") if p.is_file())
+    assert word.encode() not in written
+    gate.is_open = lambda: True
+    bench.platform(_PLATFORM.format(uri=gate.uri, more="\n    revoked: found in a notebook"))
+    assert replay_spools(bench.root, at_once=True) == [
+        f"{spool.folder.name}: waits for its login to MLflow: connection `mlflow_prod` is revoked: "
+        "found in a notebook"
+    ]
+    bench.platform(_PLATFORM.format(uri=gate.uri, more=""))
+    _deliver(bench)
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", word)
+    _, run = _run_of(gate.uri, ran.result.run_id)
+    assert run.data.metrics["loss"] == 1.0
+
+
+def test_a_login_of_a_connection_reaches_the_server_and_not_the_kernel(
+    bench: Workbench, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word = "a-token-for-the-server"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.setenv("WORD_OF_THE_PLATFORM", word)
+    gate.login = f"Bearer {word}"
+    bench.platform(_PLATFORM.format(uri=gate.uri, more=""))
+    bench.notebook("n.ipynb", ["import mlflow, os\nmlflow.log_metric('loss', 1)", _SEEN])
+    bench.component("n", "notebook: n.ipynb")
+
+    ran = bench.run("n")
+
+    assert ran.success, ran.failure
+    assert "SEEN 0" in _output(ran)
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", word)
+    _, run = _run_of(gate.uri, ran.result.run_id)
+    assert run.data.metrics["loss"] == 1.0
+
+
+_SEEN = """
+names = [name for name in os.environ if "WORD" in name or "TOKEN" in name or "PASS" in name]
+print("SEEN", sum("token-for" + "-the-server" in value for value in os.environ.values()), names)
+mlflow.search_experiments()
+"""
+
+
 def test_a_notebook_that_names_its_server_gets_no_login(
     bench: Workbench, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
