@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dagbook.cli.progress_bar import ProgressBar
 from dagbook.cli.size_option import SizeOption
+from dagbook.credential_parameters import refuse_credentials
 from dagbook.errors import DagbookError
 from dagbook.execution import Cause, ExecutionResult, RunStatus, run_notebook
 from dagbook.execution.clock import RunBudget
@@ -83,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, progress: ProgressBar | None) -> ExecutionResult:
     parameters = split_parameters(args.parameter)
     notebook = read_notebook(args.notebook)
+    # Before the ledger is asked, which keeps a hash of them.
+    refuse_credentials(parameters, notebook.label)
 
     def execute(
         allowance: Allowance | None = None, budget: RunBudget | None = None
@@ -135,7 +138,7 @@ def split_parameters(given: Sequence[str]) -> dict[str, str]:
         if not equals:
             raise DagbookError(f"-p {word}: give a parameter as NAME=VALUE")
         if name in values:
-            raise DagbookError(f"-p {word}: {name} is given twice")
+            raise DagbookError(f"-p {name}: it is given twice")
         values[name] = value
     return values
 
