@@ -7,15 +7,14 @@ import os
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 from dagbook.atomic_write import TEMPORARY_SUFFIX, write_atomically
 from dagbook.execution.cgroups import is_group
-from dagbook.execution.guardian import remove_groups
+from dagbook.execution.guardian import remove_folders, remove_groups
 from dagbook.execution.journal import read_journal, to_json
-from dagbook.execution.kernel import SCRATCH_PREFIX
 from dagbook.execution.outputs import CellOutputs
+from dagbook.execution.private_folder import INSIDE, SCRATCH_PREFIX
 from dagbook.execution.provenance import Provenance
 from dagbook.execution.result import (
     Cause,
@@ -94,11 +93,15 @@ def _recover(folder: Path) -> Path | None:
             replay.take(event)
     except FileNotFoundError:
         return None  # it vanished before its first line
+    if replay.shared is not None:
+        replay.take_reports(replay.shared / INSIDE / REPORTS_FILE_NAME)
     if replay.document is None:
+        replay.clear_up()
         return None
     replay.take_reports(folder / REPORTS_FILE_NAME)
     path = None if replay.is_stored(folder) else replay.write(folder)
     replay.put_on_record()
+    replay.clear_up()
     return path
 
 
@@ -112,6 +115,7 @@ class _Replay:
         self.target = ""
         self.good_runs: Path | None = None
         self.record: Path | None = None
+        self.shared: Path | None = None
         self.running: int | None = None
         self.running_cell = 0
         self.last_time = 0.0
@@ -138,7 +142,14 @@ class _Replay:
 
     def _on_sockets(self, folder: str) -> None:
         if Path(folder).name.startswith(SCRATCH_PREFIX):
-            rmtree(folder, ignore_errors=True)
+            remove_folders([folder])
+
+    def _on_private(self, folder: str) -> None:
+        # The files of its credentials.
+        self._on_sockets(folder)
+
+    def _on_shared(self, folder: str) -> None:
+        self.shared = Path(folder)
 
     def _on_groups(self, folders: list[str]) -> None:
         # There still only when the guardian was killed too; then they may hold what is left.
@@ -219,6 +230,11 @@ class _Replay:
                 for report in reports
                 if (report.name, report.step, report.timestamp) not in known
             ]
+
+    def clear_up(self) -> None:
+        """Remove what the runner shared with a kernel of another user."""
+        if self.shared is not None:
+            self._on_sockets(str(self.shared))
 
     def is_stored(self, folder: Path) -> bool:
         """Whether the run had put its notebook in place, and only not cleared up after it."""

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from dagbook.context import CONTEXT_FILE_NAME
 from dagbook.errors import DagbookError
 from dagbook.execution.clock import Clock
-from dagbook.execution.events import ExecutionEvent
+from dagbook.execution.events import ExecutionEvent, Warned
+from dagbook.execution.guardian import remove_folders
 from dagbook.execution.held_kernel import HeldKernel
 from dagbook.execution.journal import to_json
 from dagbook.execution.place import Place, take_place, unwritable
@@ -28,16 +29,22 @@ from dagbook.execution.result import (
     Resources,
     RunStatus,
 )
+from dagbook.execution.undumpable import undumpable
 from dagbook.execution.verdict import Verdict
 from dagbook.execution.words import in_one_line
 from dagbook.notebook import Notebook
 from dagbook.report import REPORTS_FILE_NAME
 
 if TYPE_CHECKING:
+    from dagbook.credentials.delivery import Delivery
     from dagbook.execution.cells import CellRunner
     from dagbook.execution.collector import OutputCollector
+    from dagbook.execution.handover import Handover
+    from dagbook.execution.kernel_user import KernelUser
     from dagbook.execution.messages import Conversation
     from dagbook.execution.outputs import CellOutputs
+    from dagbook.execution.private_folder import PrivateFolder
+    from dagbook.execution.renewal import Renewal
     from dagbook.execution.stored_notebook import WrittenAhead
     from dagbook.execution.tracing import Tracing
 
@@ -78,6 +85,9 @@ class Execution:
         self.started_at = time.time()
         self._began = time.monotonic()
         self._held: HeldKernel | None = None
+        self._handover: Handover | None = None
+        self._renewal: Renewal | None = None
+        self._shared: PrivateFolder | None = None
         self._cells: CellRunner | None = None
         self._collector: OutputCollector | None = None
         self._tracing: Tracing | None = None
@@ -99,6 +109,10 @@ class Execution:
             execute: instead of handing the notebook to papermill, for a caller that is
                 papermill already.
         """
+        with undumpable():
+            return self._run(execute)
+
+    def _run(self, execute: Callable[[], None] | None) -> ExecutionResult:
         place = self.prepare()
         try:
             self.launch(place)
@@ -156,9 +170,35 @@ class Execution:
         self._place = place
         return place
 
+    def _share(self, place: Place, user: KernelUser) -> None:
+        """Put what the notebook is told where its user can read it, and report back.
+
+        What else the runner writes, the journal above all, is no business of that user's.
+        """
+        from dagbook.execution.private_folder import no_temporary_folder, socket_folder
+
+        self._shared = socket_folder(user)
+        place.journal.event("shared", str(self._shared.whole))
+        place.journal.flush()
+        told = (place.journal.folder / CONTEXT_FILE_NAME).read_bytes()
+        try:
+            (self._shared.inside / CONTEXT_FILE_NAME).write_bytes(told)
+            self._shared.open()
+        except OSError as error:
+            raise no_temporary_folder(error) from None
+
+    @property
+    def _run_folder(self) -> Path:
+        """What the kernel is told and reports lies here."""
+        return self._place.journal.folder if self._shared is None else self._shared.inside
+
     def launch(self, place: Place) -> None:
         """Start the kernel: first of all, for everything else can be done while it boots."""
-        self._held = HeldKernel(self.plan, place.journal.folder, self._memory_exceeded)
+        if self.plan.kernel_user is not None:
+            self._share(place, self.plan.kernel_user)
+        if self.plan.credentials is not None:
+            self._hand_over(place, self.plan.credentials)
+        self._held = HeldKernel(self.plan, self._run_folder, self._memory_exceeded, self._handover)
         kernel = self._held.kernel
         # Whoever finds a vanished run's journal removes its sockets and control groups too.
         place.journal.event("sockets", str(kernel.scratch))
@@ -168,6 +208,20 @@ class Execution:
         from dagbook.execution.tracing import Tracing
 
         self._tracing = Tracing(self.plan)
+
+    def _hand_over(self, place: Place, credentials: Delivery) -> None:
+        from dagbook.execution.handover import Handover
+
+        self._handover = Handover(credentials, self.plan.kernel_user)
+        if self._handover.folder is not None:
+            # Whoever finds the journal removes it; so this is known before anything is in it.
+            place.journal.event("private", str(self._handover.folder))
+            place.journal.flush()
+        self._handover.write()
+        if credentials.expires_at is not None and credentials.renew is not None:
+            from dagbook.execution.renewal import Renewal
+
+            self._renewal = Renewal(credentials, self._handover, self.plan.masker)
 
     def execute(self) -> None:
         """Have papermill write the parameters into the notebook and hand its cells back to us.
@@ -229,11 +283,11 @@ class Execution:
                 journal=journal,
                 collector=self._collector,
                 clock=clock,
-                reports=journal.folder / REPORTS_FILE_NAME,
+                reports=self._run_folder / REPORTS_FILE_NAME,
                 emit=self._emit,
                 results=self._results,
                 over_size=held.over_size,
-                should_stop=plan.should_stop,
+                should_stop=plan.should_stop if self._renewal is None else self._should_stop,
             )
             self._tracing.ask(plan, info["content"], conversation, self._cells.tick)
             self._note_provenance()
@@ -261,6 +315,13 @@ class Execution:
             else:
                 raise
             return None
+
+    def _should_stop(self) -> str | None:
+        """Asked several times a second, and by the thread that may speak to the listener."""
+        assert self._renewal is not None
+        for text in self._renewal.take_warnings():
+            self._emit(Warned(text))
+        return None if self.plan.should_stop is None else self.plan.should_stop()
 
     def _emit(self, event: ExecutionEvent) -> None:
         self._note_provenance()
@@ -407,9 +468,14 @@ class Execution:
             checks=[] if cells is None else cells.checks,
             resources=Resources() if self._held is None else self._held.used(),
             size="" if plan.size is None else plan.size.name,
-            notes=[*plan.notebook.notes, *self._last_words(verdict)],
+            notes=[*plan.notebook.notes, *self._last_words(verdict), *self._unrenewed],
             provenance=None if self._tracing is None else self._tracing.complete(),
         )
+
+    @property
+    def _unrenewed(self) -> list[str]:
+        note = None if self._renewal is None else self._renewal.note
+        return [] if note is None else [note]
 
     def _last_words(self, verdict: Verdict) -> list[str]:
         if verdict.status is not RunStatus.KILLED or self._held is None:
@@ -445,5 +511,13 @@ class Execution:
 
     def _close(self) -> None:
         """End the kernel and everything it started. Safe to call twice."""
-        if self._held is not None:
-            self._held.close()
+        if self._renewal is not None:
+            self._renewal.stop()
+        try:
+            if self._held is not None:
+                self._held.close()
+        finally:
+            if self._handover is not None:
+                self._handover.remove()
+            if self._shared is not None:
+                remove_folders([str(self._shared.whole)])

@@ -77,6 +77,12 @@ def _yes_or_no(help: str) -> ProviderOption:
     return ProviderOption(help, choices=("yes", "no"))
 
 
+_RENEW = {
+    "renew_seconds": _number(
+        "Fetched anew this often while a run lasts, for what is replaced without saying when. "
+        "Default: never."
+    )
+}
 _SHARED = _yes_or_no(
     "Whether it may be readable for others than its owner, as in a mounted Kubernetes secret. "
     "Default: no."
@@ -130,6 +136,7 @@ _SPECS = (
             "section": ProviderOption("The section of an INI file. Default: the only one."),
             "shared": _SHARED,
             "owner": _OWNER,
+            **_RENEW,
         },
         settings=_FOLDER,
         function="dagbook.credentials.file:fetch",
@@ -138,7 +145,7 @@ _SPECS = (
         "dotenv",
         "A file of variables, `NAME=value` in each line; its fields are their names.",
         "its path",
-        options={"shared": _SHARED, "owner": _OWNER},
+        options={"shared": _SHARED, "owner": _OWNER, **_RENEW},
         settings=_FOLDER,
         function="dagbook.credentials.dotenv:fetch",
     ),
@@ -150,6 +157,7 @@ _SPECS = (
             "version_id": ProviderOption("One version of it. Default: the one in force."),
             "version_stage": ProviderOption("The version with this label. Default: AWSCURRENT."),
             "region": _REGION,
+            **_RENEW,
         },
         settings=_AWS,
         extra="aws",
@@ -178,6 +186,7 @@ _SPECS = (
             "mount": ProviderOption("Where the store is mounted. Default: secret."),
             "version": _number("One version of it. Default: the newest."),
             "namespace": ProviderOption("The namespace it lies in, in place of the setting's."),
+            **_RENEW,
         },
         settings={
             "address": _address("Where Vault answers. Default: `VAULT_ADDR` of the deployment."),
@@ -222,6 +231,7 @@ _SPECS = (
                 form="write a number, an alias or latest",
             ),
             "project": ProviderOption("The project it lies in, in place of the setting's."),
+            **_RENEW,
         },
         settings={
             "project": ProviderOption("The project secrets lie in. Default: the deployment's own."),
