@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
+from botocore import exceptions
+from botocore.config import Config
+
 from dagbook.credentials.provider import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
@@ -16,7 +20,13 @@ from dagbook.errors import DagbookError
 
 #: Which provider uses which service.
 _PROVIDERS = {"secretsmanager": "aws_secrets_manager", "sts": "aws_assume_role"}
-_DENIED = ("AccessDenied", "AccessDeniedException", "DecryptionFailure", "KMSAccessDeniedException")
+_DENIED = (
+    "403",  # without a code that can be read
+    "AccessDenied",
+    "AccessDeniedException",
+    "DecryptionFailure",
+    "KMSAccessDeniedException",
+)
 _NOT_ACCEPTED = (
     "ExpiredToken",
     "ExpiredTokenException",
@@ -55,14 +65,6 @@ def call(service: str, operation: str, lookup: Lookup, *, denied: str, **paramet
         Refused: anything else AWS answered, with its code.
     """
     provider = _PROVIDERS[service]
-    try:
-        import boto3
-        from botocore import exceptions
-        from botocore.config import Config
-    except ImportError:
-        raise DagbookError(
-            f"the provider {provider} needs boto3: `pip install 'dagbook[aws]'`"
-        ) from None
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=ANSWER_SECONDS,

@@ -62,7 +62,7 @@ def _ini(path: Path, text: str, wanted: str | None) -> dict[str, object]:
         if len(sections) != 1:
             named = ", ".join(sections) or "none"
             raise DagbookError(
-                f"{path} has several sections or none: name one as `section` of the connection. There are: {named}"
+                f"{path} has not one section: name one as `section` of the connection. Known: {named}"
             )
         wanted = sections[0]
     if wanted not in sections:

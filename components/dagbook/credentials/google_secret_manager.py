@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import google.auth
+from google.api_core import exceptions
+from google.auth import exceptions as login
+from google.cloud import secretmanager
+
 from dagbook.credentials.provider import ANSWER_SECONDS, Fetched, Lookup, ProviderDown
 from dagbook.errors import DagbookError
 
@@ -14,16 +19,6 @@ _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT")
 
 def fetch(lookup: Lookup) -> Fetched:
     """Read one version of a secret with the deployment's own Google credentials."""
-    try:
-        import google.auth
-        from google.api_core import exceptions
-        from google.auth import exceptions as login
-        from google.cloud import secretmanager
-    except ImportError:
-        raise DagbookError(
-            "the provider google_secret_manager needs google-cloud-secret-manager: "
-            "`pip install 'dagbook[google]'`"
-        ) from None
     client = None
     try:
         credentials, project = google.auth.default(scopes=[_SCOPE])
@@ -89,8 +84,6 @@ def _not_logged_in(error: Any) -> DagbookError:
 
 
 def _failed(error: Any, lookup: Lookup, name: str) -> DagbookError:
-    from google.api_core import exceptions
-
     kind = type(error).__name__
     if isinstance(error, exceptions.ServerError | exceptions.TooManyRequests):
         host = lookup.settings.get("endpoint") or "secretmanager.googleapis.com"

@@ -156,7 +156,7 @@ class _Picking:
             elif part.name is not None:
                 raise DagbookError(
                     f"{part.name} is shorter than {SHORTEST_SECRET} characters, which cannot be "
-                    "masked: make it longer, or name it among `public_fields` if it is no secret"
+                    f"masked: make it longer{_other_way(part.name)}"
                 )
 
     def _is_public(self, name: str) -> bool:
@@ -167,6 +167,14 @@ class _Picking:
 def _quoted(name: str) -> str:
     # What has no words of its own is the name of a field.
     return name if " " in name else f"field `{name}`"
+
+
+def _other_way(name: str) -> str:
+    if name == "the secret":
+        return ", or one of `values` if it is no secret"
+    if name.startswith("field "):
+        return ", or a field of `public_fields` if it is no secret"
+    return ""
 
 
 def _said(field_: str | None) -> str:

@@ -86,13 +86,20 @@ def _load(connection: Connection) -> Provider:
         DagbookError: there is none, or it cannot be imported.
     """
     name = connection.provider
-    if find_provider(name) is None:
+    spec = find_provider(name)
+    if spec is None:
         raise _named(
             connection,
             DagbookError(f"there is no provider `{name}`. {did_you_mean(name, provider_names())}"),
         )
     try:
         return cast("Provider", load_provider(name))
+    except ImportError as error:
+        if spec.extra is not None:
+            text = f"needs {spec.package}: `pip install 'dagbook[{spec.extra}]'`"
+            raise _named(connection, DagbookError(f"the provider {name} {text}")) from None
+        text = f"the provider {name} cannot be imported ({_where(error)})"
+        raise _named(connection, DagbookError(text)) from None
     except Exception as error:
         text = f"the provider {name} cannot be imported ({_where(error)})"
         raise _named(connection, DagbookError(text)) from None

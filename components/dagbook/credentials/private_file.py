@@ -62,11 +62,13 @@ def read_private(path: Path, options: Mapping[str, str] | None = None) -> bytes:
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "no path"
         raise DagbookError(f"{path} cannot be read: {why}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         # Of what was opened, whatever stands at the path by now.
-        found = os.fstat(descriptor)
-        _refuse_unsafe(path, found, options)
-        content = file.read(LARGEST + 1)
+        _refuse_unsafe(path, os.fstat(descriptor), options)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(LARGEST + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > LARGEST:
         raise DagbookError(f"{path} is larger than {LARGEST:,} bytes: no credential is")
     return content

@@ -52,7 +52,7 @@ def _argv(lookup: Lookup) -> list[str]:
         argv = shlex.split(lookup.key)
     except ValueError:
         raise DagbookError("its `key` is no command line: a quote in it has no end") from None
-    if not argv:
+    if not argv or not argv[0]:
         raise DagbookError("its `key` is no command line: it is empty")
     if argv[0].startswith("~/"):
         argv[0] = str(Path(lookup.environment.get("HOME") or "~").expanduser() / argv[0][2:])

@@ -28,7 +28,9 @@ _SECRET_NAME = re.compile(
     r"(?:pass|passwd|password|passphrase|pwd|secret|token|key|credentials?|signature|sig|auth)$"
 )
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)*//\S+")
-_PAIR = re.compile(r"(?P<name>[A-Za-z][\w .-]*?)\s*=\s*(?P<value>'[^']*'|\"[^\"]*\"|[^;\s]*)")
+_PAIR = re.compile(
+    r"(?P<name>[A-Za-z][\w .-]{0,40}?)\s{0,4}=\s{0,4}(?P<value>'[^']*'|\"[^\"]*\"|[^;\s]*)"
+)
 _LINE_PAIR = re.compile(r"(?:export\s+)?(?P<name>[\w.\"' -]{1,64}?)\s*[=:]\s*(?P<value>.+)")
 #: `scott/tiger@db.example.com/sales`, `jdbc:oracle:thin:scott/tiger@//…`
 _ORACLE = re.compile(r"(?:jdbc:oracle:\w+:)?[^/@\s:]+/([^/@\s]+)@\S+")

@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import hvac
+import requests
+from hvac import exceptions
+
 from dagbook.credentials.private_file import find_path, read_private_text
 from dagbook.credentials.provider import (
     ANSWER_SECONDS,
@@ -23,14 +27,6 @@ SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 def fetch(lookup: Lookup) -> Fetched:
     """Log in as the deployment, and read one version of a secret."""
-    try:
-        import hvac
-        import requests
-        from hvac import exceptions
-    except ImportError:
-        raise DagbookError(
-            "the provider vault needs hvac: `pip install 'dagbook[vault]'`"
-        ) from None
     address = lookup.settings.get("address") or lookup.environment.get("VAULT_ADDR")
     if not address:
         raise DagbookError(
@@ -87,8 +83,6 @@ def fetch(lookup: Lookup) -> Fetched:
 
 
 def _read(client: Any, lookup: Lookup) -> Fetched:
-    from hvac import exceptions
-
     mount = lookup.options.get("mount", MOUNT)
     version = lookup.options.get("version")
     try:
@@ -119,8 +113,6 @@ def _read(client: Any, lookup: Lookup) -> Fetched:
 
 def _log_in(client: Any, lookup: Lookup) -> bool:
     """Give the client a token; True when it was made for this one look-up."""
-    from hvac import exceptions
-
     settings = lookup.settings
     auth = settings.get("auth", "token")
     if auth == "token":

@@ -58,6 +58,7 @@ class HeldKernel:
             secret_folder=None if handover is None else handover.folder,
             rules=plan.kernel_rules,
             user=plan.kernel_user,
+            masker=plan.masker,
         )
         self._sampler = ResourceSampler(
             self.kernel.guardian_pid,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import random
@@ -31,6 +32,7 @@ from dagbook.policy import Size
 
 if TYPE_CHECKING:
     from dagbook.execution.kernel_user import KernelUser
+    from dagbook.masking import Masker
     from dagbook.policy.connections import KernelRules
 
 LAST_WORDS_BYTES = 16_384
@@ -57,6 +59,7 @@ class Kernel:
         secret_folder: Path | None = None,
         rules: KernelRules | None = None,
         user: KernelUser | None = None,
+        masker: Masker | None = None,
     ) -> None:
         """Start it.
 
@@ -70,6 +73,7 @@ class Kernel:
             secret_folder: one that goes with it, whatever ends the runner.
             rules: of a platform, about its process.
             user: whom it belongs to; None for ourselves.
+            masker: what must not be seen of its raw output.
 
         Raises:
             DagbookError: it cannot be started.
@@ -144,7 +148,7 @@ class Kernel:
         self._last_words = bytearray()
         self._drain = threading.Thread(
             target=self._keep_last_words,
-            args=(output_read,),
+            args=(output_read, masker),
             name="dagbook-kernel-output",
             daemon=True,
         )
@@ -328,11 +332,18 @@ class Kernel:
         except OSError:
             pass  # it has ended: nothing left to signal
 
-    def _keep_last_words(self, descriptor: int) -> None:
+    def _keep_last_words(self, descriptor: int, masker: Masker | None) -> None:
+        # Masked before the beginning is cut off, for the cut may go through a value.
+        mask = None if masker is None else masker.stream()
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         with open(descriptor, "rb", buffering=0) as output:
             while data := output.read(65_536):
+                if mask is not None:
+                    data = mask.feed(decoder.decode(data)).encode("utf-8", "replace")
                 self._last_words += data
                 del self._last_words[:-LAST_WORDS_BYTES]
+        if mask is not None:
+            self._last_words += mask.end().encode("utf-8", "replace")
 
 
 def _file_of(variables: Mapping[str, str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,35 @@ def _is_open(folder: str) -> bool:
     except OSError:
         return False
     return mode & _EVERYBODY_MAY_WRITE == _EVERYBODY_MAY_WRITE
+
+
+def refuse_open_way(folder: Path, user: KernelUser) -> None:
+    """Refuse to write in a place where the kernel's user could put a link in our way.
+
+    Raises:
+        DagbookError: a folder on the way there is theirs to change.
+    """
+    for named in dict.fromkeys((Path(os.path.abspath(folder)), folder.resolve())):  # noqa: PTH100
+        for above in (named, *named.parents):
+            try:
+                found = above.lstat()
+            except OSError:
+                continue  # still to be made, by us
+            if _may_change(found, user):
+                raise DagbookError(
+                    f"{folder}: executed notebooks are written there by root, and user "
+                    f"{user.name!r}, whom the notebook runs as, may change {above}. Have root own "
+                    "it, or choose another place."
+                )
+
+
+def _may_change(found: os.stat_result, user: KernelUser) -> bool:
+    if found.st_uid == user.uid:
+        return True
+    if not stat.S_ISDIR(found.st_mode) or found.st_mode & stat.S_ISVTX:
+        return False
+    is_of_group = found.st_gid in (user.gid, *user.groups)
+    return bool(found.st_mode & (stat.S_IWGRP if is_of_group else stat.S_IWOTH))
 
 
 def find_kernel_user(name: str) -> KernelUser | None:

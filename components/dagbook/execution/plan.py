@@ -190,6 +190,7 @@ def make_plan(
     stem = "notebook" if notebook.path is None else notebook.path.stem
     folder = options.get("output_folder") or (project_root or here) / "runs" / stem
     rules = None if allowance is None else allowance.kernels
+    user = None if rules is None else _kernel_user(rules, output.parent if output else folder)
     return Plan(
         notebook=notebook,
         parameters=values,
@@ -218,7 +219,7 @@ def make_plan(
         credentials=options.get("credentials") or None,
         masker=_masker(options.get("masker"), options.get("credentials")),
         kernel_rules=rules,
-        kernel_user=None if rules is None else _kernel_user(rules),
+        kernel_user=user,
     )
 
 
@@ -234,12 +235,15 @@ def _masker(given: Masker | None, credentials: Delivery | None) -> Masker | None
     return given
 
 
-def _kernel_user(rules: KernelRules) -> KernelUser | None:
+def _kernel_user(rules: KernelRules, folder: Path) -> KernelUser | None:
     if rules.run_as is None:
         return None
-    from dagbook.execution.kernel_user import find_kernel_user
+    from dagbook.execution.kernel_user import find_kernel_user, refuse_open_way
 
-    return find_kernel_user(rules.run_as)
+    user = find_kernel_user(rules.run_as)
+    if user is not None:
+        refuse_open_way(folder, user)
+    return user
 
 
 def governed_root(notebook: Notebook, here: Path, project_root: Path | None) -> Path | None:

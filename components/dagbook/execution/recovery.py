@@ -119,6 +119,9 @@ class _Replay:
         self.running: int | None = None
         self.running_cell = 0
         self.last_time = 0.0
+        self.is_masked = False
+        self.names: set[str] = set()
+        self.untold = 0
         self.ended: dict[str, Any] | None = None
 
     def take(self, event: list[Any]) -> None:
@@ -136,6 +139,9 @@ class _Replay:
         self.result.size = size
         self.result.notebook = None if notebook is None else Path(notebook)
         self.target = target
+
+    def _on_masked(self) -> None:
+        self.is_masked = True
 
     def _on_record(self, path: str) -> None:
         self.record = Path(path)
@@ -221,15 +227,18 @@ class _Replay:
     def take_reports(self, path: Path) -> None:
         """Add what the notebook reported after the journal's last word."""
         known = {(p.name, p.step, p.timestamp) for p in self.result.metrics}
+        self.names |= {point.name for point in self.result.metrics}
         offset, moved = 0, True
         while moved:
             reports, after = read_reports(path, offset)
             moved, offset = after != offset, after
-            self.result.metrics += [
-                MetricPoint(*report)
-                for report in reports
-                if (report.name, report.step, report.timestamp) not in known
-            ]
+            fresh = [r for r in reports if (r.name, r.step, r.timestamp) not in known]
+            if self.is_masked:
+                # Nobody here knows the run's credentials, so a name may hold one.
+                taken = [report for report in fresh if report.name in self.names]
+                self.untold += len(fresh) - len(taken)
+                fresh = taken
+            self.result.metrics += [MetricPoint(*report) for report in fresh]
 
     def clear_up(self) -> None:
         """Remove what the runner shared with a kernel of another user."""
@@ -268,6 +277,11 @@ class _Replay:
         stopped_at = self.running
         if self.ended is not None:
             stopped_at = self._take_end(self.ended)
+        if self.untold:
+            result.notes.append(
+                f"{self.untold} measurements of the last moment are left out: a run with "
+                "credentials vanished before their names were looked through"
+            )
         if self.good_runs is not None:
             result.last_good_run = compare_with_last_good(
                 result,
@@ -276,7 +290,7 @@ class _Replay:
             )
         complete_document(self.document, self.outputs, result, stopped_at=stopped_at, size=None)
         path = self._notebook(folder)
-        write_atomically(path, serialise(self.document))
+        write_atomically(path, serialise(self.document), private=True)
         result.executed_notebook = path
         return path
 
@@ -308,7 +322,7 @@ class _Replay:
         """Tell the result to whoever asked for it when the run began."""
         # Without its folder nobody waits for it any more.
         if self.record is not None and self.record.parent.is_dir():
-            write_atomically(self.record, to_json(self.result.to_json()))
+            write_atomically(self.record, to_json(self.result.to_json()), private=True)
 
 
 def _stem(folder: Path) -> str:

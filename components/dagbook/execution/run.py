@@ -96,6 +96,7 @@ class Execution:
         self._document: dict[str, Any] = dict(plan.notebook.document)
         self._early_verdict: Verdict | None = None
         self._exceeded: str | None = None
+        self._notes: list[str] = []
         self._results = {
             cell.id: CellResult(cell.index, cell.id, None if cell.role is None else str(cell.role))
             for cell in plan.notebook.cells
@@ -127,9 +128,11 @@ class Execution:
                 self._cells.verdict = Verdict(RunStatus.KILLED, reason, Cause.RUNNER)
                 place.journal.end_run(self.result(), self._cells.stopped_at)
                 place.journal.release()
+            self._mask_error(error)
             raise
         except BaseException as interruption:
             self._cancelled()
+            self._mask_error(interruption)
             interruption.dagbook_result = self.finish(place)  # type: ignore[attr-defined]
             raise
         else:
@@ -141,6 +144,16 @@ class Execution:
             if self._ahead is not None:
                 self._ahead.abandon()
 
+    def _mask_error(self, error: BaseException) -> None:
+        if self.plan.masker:
+            from dagbook.masking import masked_error
+
+            masked_error(self.plan.masker, error)
+
+    def _masked(self, value: Any) -> Any:
+        """What may be written of a value."""
+        return value if self.plan.masker is None else self.plan.masker.value(value)
+
     def prepare(self) -> Place:
         """Take the place of the result, and write there what the notebook is told."""
         plan = self.plan
@@ -150,15 +163,16 @@ class Execution:
             self.started_at,
             needs=sum(len(cell.source) for cell in plan.notebook.cells),
         )
-        context = {
-            "notebook": plan.notebook_name,
-            "parameters": dict(plan.parameters),
-            **plan.context,
-        }
+        context = self._masked(
+            {"notebook": plan.notebook_name, "parameters": dict(plan.parameters), **plan.context}
+        )
         size = "" if plan.size is None else plan.size.name
         place.journal.event("start", self.started_at, place.pattern, size, plan.notebook_name)
         if plan.record is not None:
             place.journal.event("record", str(plan.record))
+        if plan.masker:
+            # A report that nobody has masked yet is not taken over from a run that vanished.
+            place.journal.event("masked")
         place.journal.flush()
         try:
             (place.journal.folder / CONTEXT_FILE_NAME).write_bytes(to_json(context))
@@ -257,12 +271,16 @@ class Execution:
         document["metadata"].setdefault("papermill", {}).update(
             input_path=plan.notebook_name, output_path=None
         )
+        codes = {at: cell["source"] for at, cell in enumerate(document["cells"])}
+        if plan.masker:
+            self._mask_document(document)
         # A list of our own: for an error papermill inserts marks of its own among the cells.
         self._document = {**document, "cells": list(document["cells"])}
         cells = [[cell.index, cell.id, cell.role] for cell in self._results.values()]
-        journal.event("document", self._document, dict(plan.parameters), cells)
+        parameters = self._masked(dict(plan.parameters))
+        journal.event("document", self._document, parameters, self._masked(cells))
         journal.flush()
-        conversation = Conversation(held.kernel, keep_bytes=plan.output_limits.per_cell)
+        conversation = Conversation(held.kernel, plan.output_limits.per_cell, plan.masker)
         try:
             clock = self._clock()
             info = self._connect(conversation, held, clock)
@@ -278,6 +296,8 @@ class Execution:
             self._cells = CellRunner(
                 notebook=plan.notebook,
                 document=document,
+                codes=codes,
+                masker=plan.masker,
                 kernel=held.kernel,
                 conversation=conversation,
                 journal=journal,
@@ -299,9 +319,22 @@ class Execution:
                 self._while_it_ends(conversation),
                 conversation.has_kernel_closed,
             )
+            conversation.end_outputs(self._collector.take)
             widgets.store(document)
         finally:
             conversation.close()
+
+    def _mask_document(self, document: Any) -> None:
+        from dagbook.execution.masked_document import mask_document
+
+        assert self.plan.masker is not None
+        numbers = {cell.id: cell.number for cell in self.plan.notebook.cells}
+        for position in mask_document(document, self.plan.masker):
+            if (number := numbers.get(document["cells"][position].get("id", ""))) is not None:
+                self._notes.append(
+                    f"cell {number}: the value of a credential stands in its text, and is masked "
+                    "in what is stored; have the cell read it from its environment variable"
+                )
 
     def _connect(self, conversation: Conversation, held: HeldKernel, clock: Clock) -> Any:
         """Wait for the kernel; None when the run was over its limits before it answered."""
@@ -332,7 +365,8 @@ class Execution:
         # A run that is killed records it as well, so the journal gets it as it becomes known.
         assert self._tracing is not None
         if (found := self._tracing.news()) is not None:
-            self._place.journal.event("provenance", found.to_json(), str(self._good_runs))
+            told = self._masked(found.to_json())
+            self._place.journal.event("provenance", told, str(self._good_runs))
             self._place.journal.flush()
 
     @property
@@ -455,7 +489,7 @@ class Execution:
         plan, cells = self.plan, self._cells
         verdict = self._early_verdict if cells is None else cells.verdict
         verdict = verdict or Verdict(RunStatus.SUCCEEDED, "")
-        return ExecutionResult(
+        result = ExecutionResult(
             status=verdict.status,
             reason=verdict.reason,
             cause=verdict.cause,
@@ -468,9 +502,19 @@ class Execution:
             checks=[] if cells is None else cells.checks,
             resources=Resources() if self._held is None else self._held.used(),
             size="" if plan.size is None else plan.size.name,
-            notes=[*plan.notebook.notes, *self._last_words(verdict), *self._unrenewed],
+            notes=[
+                *plan.notebook.notes,
+                *self._notes,
+                *self._last_words(verdict),
+                *self._unrenewed,
+            ],
             provenance=None if self._tracing is None else self._tracing.complete(),
         )
+        if plan.masker:
+            from dagbook.execution.masked_document import masked_result
+
+            return masked_result(result, plan.masker)
+        return result
 
     @property
     def _unrenewed(self) -> list[str]:

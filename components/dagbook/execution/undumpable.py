@@ -23,6 +23,7 @@ SERVICES_VARIABLE = "DAGBOOK_SERVICES"
 
 _lock = threading.Lock()
 _holders = 0
+_is_ours = False
 _before: str | None = None
 
 
@@ -45,21 +46,22 @@ def name_for_services(home: str) -> str:
 
 
 def _enter() -> None:
-    global _holders, _before
+    global _holders, _is_ours, _before
     with _lock:
         _holders += 1
         if _holders > 1 or _prctl(PR_GET_DUMPABLE) != 1:
             return
         # While its name may still be changed: then nobody but root may write there.
         _before = _rename(os.environ.get(SERVICES_VARIABLE))
-        _prctl(PR_SET_DUMPABLE, 0)
+        _is_ours = _prctl(PR_SET_DUMPABLE, 0) == 0
 
 
 def _leave() -> None:
-    global _holders, _before
+    global _holders, _is_ours, _before
     with _lock:
         _holders -= 1
-        if _holders == 0 and _prctl(PR_GET_DUMPABLE) == 0:
+        if _holders == 0 and _is_ours:
+            _is_ours = False
             _prctl(PR_SET_DUMPABLE, 1)
             if _before is not None:
                 _write_name(_before)

@@ -191,7 +191,7 @@ class DagstermillStep(Step):
         document = nbformat.reads(content.decode("utf-8"), as_version=4)
         tell_the_end(document, result)
         path = place.notebook(result.status)
-        write_atomically(path, nbformat.writes(document) + "\n")
+        write_atomically(path, nbformat.writes(document) + "\n", private=True)
         result.executed_notebook = path
         if result.status is not RunStatus.CANCELLED:
             write_page(result, document)

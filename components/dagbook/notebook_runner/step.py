@@ -13,12 +13,14 @@ from dagbook.execution import ExecutionEvent, MetricsReported, run_notebook
 from dagbook.execution.provenance import Origin
 from dagbook.execution.recovery import recover_below
 from dagbook.execution.result import Cause, CheckResult, ExecutionResult, RunStatus
+from dagbook.masking import Masker
 from dagbook.notebook import Notebook, read_notebook
 from dagbook.notebook_runner.accounting import StepAccount
 from dagbook.notebook_runner.asset import NotebookAsset
 from dagbook.notebook_runner.attributes import Retries
 from dagbook.notebook_runner.grant import Asked, Grant, ask, granted
 from dagbook.notebook_runner.heartbeat import Heartbeat
+from dagbook.notebook_runner.masked_log import masked_log, masked_metadata
 from dagbook.notebook_runner.metadata import (
     measurements,
     metric_metadata,
@@ -43,7 +45,9 @@ def run_step(
             end better: a killed kernel, and an exception in a cell where the YAML says so.
     """
     with Heartbeat(context) as heartbeat:
-        yield from _run_while_alive((step_class or Step)(context, asset, heartbeat))
+        step = (step_class or Step)(context, asset, heartbeat)
+        with masked_log(context.log, step.masker):
+            yield from _run_while_alive(step)
 
 
 def _run_while_alive(step: Step) -> Iterator[Any]:
@@ -57,7 +61,7 @@ def _run_while_alive(step: Step) -> Iterator[Any]:
         step.recording.end(RunStatus.REFUSED)
         step.refused()
         raise dg.Failure(
-            str(refusal),
+            step.masker.text(str(refusal)),
             metadata={"status": str(RunStatus.REFUSED), **step.rules_broken()},
             allow_retries=False,
         ) from None
@@ -87,6 +91,8 @@ class Step:
         self.component = asset.component
         self.recording = Recording(context.log, asset)
         self.account = StepAccount(context, asset)
+        # Knows the values of the run's credentials as soon as there are any.
+        self.masker = Masker()
 
     def decide(self) -> None:
         """Ask the rules, as they are now, whether the notebook may run and with what.
@@ -133,7 +139,7 @@ class Step:
         self.account.launch(
             self.grant.platform,
             self.asked.decision,
-            parameters=self.parameters,
+            parameters=self.masker.value(dict(self.parameters)),
             partition=self.values.partition_key,
             longest=self.grant.run_seconds,
             max_cost=limits.max_cost_usd if limits is not None else None,
@@ -193,6 +199,7 @@ class Step:
                 good_runs=asset.output_folder(None),
                 should_stop=self.heartbeat.reason_to_stop,
                 record=self.recording.record,
+                masker=self.masker,
             )
         finally:
             progress.flush()
@@ -228,7 +235,7 @@ class Step:
             self.context.log.info("no GPU figures: this machine's driver reported no GPU")
         account = self.account.end(result)
         self.recording.finish(result, measurements(result, wanted))
-        return {
+        metadata = {
             **run_metadata(
                 result,
                 self.notebook,
@@ -239,6 +246,7 @@ class Step:
             **account,
             **self.recording.metadata,
         }
+        return masked_metadata(self.masker, metadata)
 
     def publish(self, result: ExecutionResult, metadata: dict[str, Any]) -> Iterator[Any]:
         """Report the checks, then the materialisation or the failure."""
@@ -265,19 +273,17 @@ class Step:
         said = f"Nothing is materialised: {why}" if why else "Cancelled"
         self.context.log.info(f"{said}. The notebook so far: {result.executed_notebook}")
         account = self.account.end_early(str(RunStatus.CANCELLED), result)
+        metadata = run_metadata(
+            result,
+            self.notebook,
+            size=self.grant.size,
+            code_version=self.asset.code_version(self.notebook),
+            wanted=self.component.monitoring.track_metrics,
+        )
         observation = dg.AssetObservation(
             self.asset.key,
             partition=self.values.partition_key,
-            metadata={
-                **run_metadata(
-                    result,
-                    self.notebook,
-                    size=self.grant.size,
-                    code_version=self.asset.code_version(self.notebook),
-                    wanted=self.component.monitoring.track_metrics,
-                ),
-                **account,
-            },
+            metadata=masked_metadata(self.masker, {**metadata, **account}),
         )
         patiently(lambda: self.context.log_event(observation))
         self.recording.finish_soon(result)

@@ -130,14 +130,14 @@ def _objection_to_value(case: Case, resource: Resource, value: str) -> Objection
             return None
         why = f"{shown(value)!r} is another server than `experiment.tracking_uri`: name one of them"
         return case.object(f"{ATTRIBUTE}.{resource.key}", loc, value, why)
-    known = [connection.name for connection in connections_for(case, resource)]
-    why = f"there is no connection {shown(value)!r}"
+    rule = f"{ATTRIBUTE}.{resource.key}"
     if resource.values:
         why = f"{shown(value)!r} may not stand under `{resource.key}`"
-    elif known:
-        why += f". {did_you_mean(value, known)}"
-    allowed = _allowed(case, resource)
-    return case.object(f"{ATTRIBUTE}.{resource.key}", loc, value, why, allowed)
+        return case.object(rule, loc, value, why, _allowed(case, resource))
+    known = [connection.name for connection in connections_for(case, resource)]
+    usable = _usable(case, resource) or known
+    nearest = f". {did_you_mean(value, usable)}" if usable else ""
+    return case.object(rule, loc, value, f"there is no connection {shown(value)!r}{nearest}")
 
 
 def _objection_beside(case: Case, key: str, name: str, setters: dict[str, str]) -> Objection | None:
@@ -169,10 +169,13 @@ def _unknown_key(case: Case, key: str) -> str:
     return f"`{shown(key)}` is not known here: the platform file names no `{ATTRIBUTE}`"
 
 
-def _allowed(case: Case, resource: Resource) -> str:
+def _usable(case: Case, resource: Resource) -> list[str]:
     found = connections_for(case, resource)
-    usable = [c.name for c in found if why_not_usable(case, c) is None]
-    return ", ".join((*usable, *resource.values))
+    return [c.name for c in found if why_not_usable(case, c) is None]
+
+
+def _allowed(case: Case, resource: Resource) -> str:
+    return ", ".join((*_usable(case, resource), *resource.values))
 
 
 def _said_teams(teams: frozenset[str]) -> str:

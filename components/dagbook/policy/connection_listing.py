@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dagbook.policy.connection_keys import WHOLE
+from dagbook.policy.connection_kinds import WHOLE
 from dagbook.policy.connections import Connection, KernelRules, Resource
 from dagbook.policy.providers import PROVIDERS
 

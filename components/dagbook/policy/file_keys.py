@@ -15,6 +15,7 @@ from dagbook.policy.connection_keys import (
     RESOURCES,
     SETTINGS,
 )
+from dagbook.policy.credential_texts import looks_like_credential
 from dagbook.policy.file_kinds import (
     Checked,
     Day,
@@ -55,6 +56,8 @@ price = Number(minimum=0, maximum=1_000_000)
 
 
 def _address_problem(text: str) -> str | None:
+    if looks_like_credential(text):
+        return "holds a login: leave that out, and name a `connection` that logs in"
     if any(character.isspace() for character in text):
         return f"{text!r} holds blanks: write one address or path"
     return None

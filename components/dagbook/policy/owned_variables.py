@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from dagbook.environment_names import ALLOWED_NAMES, ALLOWED_PREFIXES
+
 #: What begins so logs in to the tracking server: the runner keeps it, a kernel never sees it.
 TRACKING_PREFIX = "MLFLOW_TRACKING_"
 
-#: The machine's, the kernel's, and those by which a program loads other code than it was to.
-_NAMES = frozenset(
-    [
-        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TERM", "HOSTNAME",
-        "TMPDIR", "TMP", "TEMP", "PWD", "VIRTUAL_ENV", "MPLBACKEND", "MPLCONFIGDIR", "IPYTHONDIR",
-        "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "JAVA_HOME",
-        "JAVA_TOOL_OPTIONS", "JULIA_DEPOT_PATH", "SPARK_HOME", "SPARK_LOCAL_IP", "PYSPARK_PYTHON",
-        "PYSPARK_DRIVER_PYTHON", "HADOOP_CONF_DIR", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "BASH_ENV", "ENV", "IFS", "GLIBC_TUNABLES",
-        "NODE_OPTIONS", "PERL5OPT", "PERL5LIB", "RUBYOPT", "GIT_SSH_COMMAND", "KERNEL_ID",
-        "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID",
-        "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_CONTEXT",
-    ]
-)  # fmt: skip
+#: Besides what reaches a kernel from the machine: where its run is recorded, and by which programs
+#: load other code than they were to.
+_NAMES = ALLOWED_NAMES | {
+    "PWD", "BASH_ENV", "ENV", "IFS", "GLIBC_TUNABLES", "JAVA_TOOL_OPTIONS", "NODE_OPTIONS",
+    "PERL5OPT", "PERL5LIB", "RUBYOPT", "GIT_SSH_COMMAND", "MLFLOW_TRACKING_URI",
+    "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_RUN_CONTEXT",
+}  # fmt: skip
 _PREFIXES = (
-    "DAGBOOK_", "DAGSTER_", "JPY_", "JUPYTER_", "PYTHON", "PYDEVD_", "LD_", "DYLD_", "LC_", "XDG_",
-    "CONDA_", "NVIDIA_", "CUDA_", "R_HOME", "R_LIBS", "R_PROFILE", "R_ENVIRON", "MLFLOW_HTTP_",
+    *ALLOWED_PREFIXES, "DAGBOOK_", "DAGSTER_", "JPY_", "JUPYTER_", "PYTHON", "PYDEVD_", "LD_",
+    "DYLD_", "CUDA_", "R_LIBS", "R_PROFILE", "R_ENVIRON", "MLFLOW_HTTP_",
 )  # fmt: skip
 
 

@@ -52,7 +52,9 @@ class ProviderSpec:
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """By environment variable the field, for connections that name no variable and no file"""
     extra: str | None = None
-    """The extra of dagbook that brings what it needs; None: nothing"""
+    """The extra of dagbook that brings what it needs; None: it needs nothing"""
+    package: str = ""
+    """What that is"""
     function: str = ""
     """Where it is: ``module:function``; empty for one of a company's"""
 
@@ -147,6 +149,8 @@ _SPECS = (
         "its path",
         options={"shared": _SHARED, "owner": _OWNER, **_RENEW},
         settings=_FOLDER,
+        extra="runner",
+        package="python-dotenv",
         function="dagbook.credentials.dotenv:fetch",
     ),
     ProviderSpec(
@@ -161,6 +165,7 @@ _SPECS = (
         },
         settings=_AWS,
         extra="aws",
+        package="boto3",
         function="dagbook.credentials.aws_secrets_manager:fetch",
     ),
     ProviderSpec(
@@ -176,6 +181,7 @@ _SPECS = (
         settings=_AWS,
         variables=_AWS_VARIABLES,
         extra="aws",
+        package="boto3",
         function="dagbook.credentials.aws_assume_role:fetch",
     ),
     ProviderSpec(
@@ -218,6 +224,7 @@ _SPECS = (
             ),
         },
         extra="vault",
+        package="hvac",
         function="dagbook.credentials.vault:fetch",
     ),
     ProviderSpec(
@@ -242,6 +249,7 @@ _SPECS = (
             ),
         },
         extra="google",
+        package="google-cloud-secret-manager",
         function="dagbook.credentials.google_secret_manager:fetch",
     ),
     ProviderSpec(

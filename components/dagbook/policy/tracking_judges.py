@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dagbook.policy.connection_judges import resources_asked_for, why_it_ended
+from dagbook.policy.connection_judges import NOT_SHOWN, resources_asked_for, why_it_ended
 from dagbook.policy.connections import TRACKING_KEY, Connection
+from dagbook.policy.credential_texts import looks_like_credential
 from dagbook.policy.hosts import is_bound_to
 from dagbook.policy.objections import Case
 from dagbook.policy.path_patterns import matches
+from dagbook.policy.platform import BUILT_IN
 from dagbook.policy.request import Loc, Objection
+from dagbook.safe_yaml.rules import shown
 
 #: So an address begins that a login could be sent to; others are files.
 _SERVERS = ("http://", "https://")
@@ -23,11 +26,21 @@ def judge_tracking(case: Case) -> Iterator[Objection]:
     uri = case.platform.tracking.tracking_uri if found is None else found[1]
     if uri is None or (found is None and not case.is_component):
         return
+    # Nor is it shown: what refuses it is read by others than its author.
+    holds_login = looks_like_credential(str(uri))
+    if holds_login and found is not None and case.platform.version != BUILT_IN:
+        why = (
+            "the tracking server's address holds a login: leave that out, and have the platform "
+            "team give the login as `tracking.connection`"
+        )
+        yield case.object("tracking.connection", loc, NOT_SHOWN, why)
+        return
+    said = NOT_SHOWN if holds_login else uri
     for patterns in groups:
         if not any(_is_address(pattern, str(uri)) for pattern in patterns):
-            why = f"runs may not be recorded at {uri}"
+            why = f"runs may not be recorded at {said}"
             rule = "tracking.allowed_uris"
-            yield case.object(rule, loc, uri, why, ", ".join(patterns))
+            yield case.object(rule, loc, said, why, ", ".join(patterns))
 
 
 def judge_tracking_login(case: Case) -> Iterator[Objection]:
@@ -45,11 +58,12 @@ def judge_tracking_login(case: Case) -> Iterator[Objection]:
     uri = _server(case)
     if uri is None or is_bound_to(login, uri) or _goes_without(case, login, uri):
         return
+    said = NOT_SHOWN if looks_like_credential(uri) else shown(uri)
     if case.attribute("experiment.tracking_uri") is not None:
         loc = ("experiment", "tracking_uri")
-    why = f"the connection {login.name!r} is bound to other hosts than that of {uri}"
+    why = f"the connection {login.name!r} is bound to other hosts than that of {said}"
     rule = f"connections.{login.name}.hosts"
-    yield case.object(rule, loc, uri, why, ", ".join(login.hosts))
+    yield case.object(rule, loc, said, why, ", ".join(login.hosts))
 
 
 def tracking_login(case: Case) -> tuple[str, Connection] | None:
