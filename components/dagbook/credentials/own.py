@@ -87,6 +87,19 @@ def trial_delivery(
     return together([_plain(entitlement), *found, fetched])
 
 
+def not_own(
+    entitlement: Entitlement, project_root: Path, environment: Mapping[str, str] = os.environ
+) -> frozenset[str]:
+    """The keys of those connections that a researcher has not whole themselves.
+
+    Raises:
+        DagbookError: what is kept cannot be used.
+    """
+    _, missing = _own(entitlement, project_root, environment)
+    names = {each.connection for each in missing}
+    return frozenset(key for key, c in entitlement.connections.items() if c.name in names)
+
+
 def lacking(
     connection: Connection, kept: Mapping[str, str], environment: Mapping[str, str] = os.environ
 ) -> Lacking | None:
