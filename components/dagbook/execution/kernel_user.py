@@ -100,19 +100,19 @@ def find_kernel_user(name: str) -> KernelUser | None:
         found = pwd.getpwnam(name)
     except KeyError:
         raise DagbookError(
-            f"kernels.run_as: this machine has no user {name!r}. Make it, or name another one "
+            f"kernel_process.run_as: this machine has no user {name!r}. Make it, or name another one "
             "in the platform file."
         ) from None
     if found.pw_uid == os.geteuid() and found.pw_uid != 0:
         return None
     if found.pw_uid == 0:
         raise DagbookError(
-            f"kernels.run_as: {name!r} is root, from whom nothing is kept. Name an ordinary user "
+            f"kernel_process.run_as: {name!r} is root, from whom nothing is kept. Name an ordinary user "
             "in the platform file."
         )
     if os.geteuid() != 0:
         raise DagbookError(
-            f"kernels.run_as: only root can run a notebook as {name!r}, and the runner is user "
+            f"kernel_process.run_as: only root can run a notebook as {name!r}, and the runner is user "
             f"{os.geteuid()}. Run Dagster as root or as {name!r}, or take `run_as` out of the "
             "platform file."
         )

@@ -59,7 +59,7 @@ def _link(home: Path, real: Path, shared: str, *, may_make: bool) -> None:
     path = PurePosixPath(shared)
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise DagbookError(
-            f"kernels.shared_caches: {shared!r} is no path below the home folder. Write it as "
+            f"kernel_process.shared_caches: {shared!r} is no path below the home folder. Write it as "
             "in .cache/huggingface."
         )
     target = real / path

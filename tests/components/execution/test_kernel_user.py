@@ -234,12 +234,12 @@ def _wait_for(path: Path) -> None:
     [
         (
             "nobody-of-that-name",
-            "kernels.run_as: this machine has no user 'nobody-of-that-name'. Make it, or name "
+            "kernel_process.run_as: this machine has no user 'nobody-of-that-name'. Make it, or name "
             "another one in the platform file.",
         ),
         (
             "root",
-            "kernels.run_as: 'root' is root, from whom nothing is kept. Name an ordinary user in "
+            "kernel_process.run_as: 'root' is root, from whom nothing is kept. Name an ordinary user in "
             "the platform file.",
         ),
     ],
@@ -260,7 +260,7 @@ def test_only_root_can_run_a_notebook_as_somebody_else():
     with folder_of(ONE) as folder:
         assert run_as(ONE, code, folder=folder).splitlines() == [
             "None",  # that is who runs it already
-            "kernels.run_as: only root can run a notebook as 'daemon', and the runner is user "
+            "kernel_process.run_as: only root can run a notebook as 'daemon', and the runner is user "
             "65534. Run Dagster as root or as 'daemon', or take `run_as` out of the platform file.",
         ]
 

@@ -90,7 +90,7 @@ def test_only_what_lies_below_the_home_can_be_shared(tmp_path, shared):
     with pytest.raises(DagbookError) as refused:
         make_home(tmp_path / "home", {"HOME": str(tmp_path)}, (shared,))
     assert str(refused.value) == (
-        f"kernels.shared_caches: {shared!r} is no path below the home folder. Write it as in "
+        f"kernel_process.shared_caches: {shared!r} is no path below the home folder. Write it as in "
         ".cache/huggingface."
     )
 
