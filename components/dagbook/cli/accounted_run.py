@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dagbook.cli.trial_credentials import resources_of, trial_credentials
+from dagbook.cli.run_resources import resources_of
 from dagbook.errors import DagbookError
 from dagbook.execution.allowance import allowance_of, check_names, name_in_project
 from dagbook.execution.clock import RunBudget
@@ -96,6 +96,8 @@ def run_accounted(
     credentials = None
     connections: tuple[str, ...] = ()
     if resources:
+        from dagbook.credentials.trial import trial_credentials
+
         entitlement, credentials = trial_credentials(request, platform, root)
         connections = entitlement.names
     started = account.launch(decision, longest=timeout, connections=connections)

@@ -158,3 +158,22 @@ def test_where_several_components_differ_one_is_named(
     )
     assert main(["run", "churn.ipynb", "--component", "churn"]) == 0
     assert seen(root) == SECRET
+
+
+def test_dagbook_test_takes_the_own_as_well(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(root, "analytics", {"DB_USER": "anna", "DB_PASSWORD": SECRET}, public=["DB_USER"])
+    monkeypatch.setenv("DEPLOYED_ANALYTICS", json.dumps({"username": "b", "password": OTHER}))
+    assert main(["test", "churn.ipynb", "--json"]) == 0
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert seen(root) == SECRET
+    found = [f for f in Path(run["folder"]).rglob("*") if f.is_file()]
+    assert found
+    assert not [f for f in found if SECRET.encode() in f.read_bytes()]
+
+
+def test_dagbook_test_says_what_is_lacking(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", "churn.ipynb"]) == 2
+    assert "or give your own: `dagbook platform keep analytics`" in capsys.readouterr().out
+    assert not (root / "seen").exists()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -268,37 +270,55 @@ def test_an_address_where_nobody_answers_is_one_line() -> None:
     )
 
 
-@pytest.mark.usefixtures("deployment")
-def test_a_server_that_is_out_of_order_is_asked_twice_and_no_more() -> None:
-    asked = []
+@contextmanager
+def answering(status: int, **headers: str) -> Iterator[tuple[str, list[str]]]:
+    """A server that always answers the same: its address, and the paths it was asked for."""
+    asked: list[str] = []
 
-    class OutOfOrder(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked.append(self.path)
-            self.send_response(503)
-            self.send_header("Content-Length", "0")
+            self.send_response(status)
+            for name, value in {"Content-Length": "0", **headers}.items():
+                self.send_header(name, value)
             self.end_headers()
+
+        do_GET = do_POST
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), OutOfOrder)
+    server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
     try:
-        with pytest.raises(ProviderDown) as raised:
-            fetched(
-                connection("aws_secrets_manager", "prod/db"),
-                settings=settings(f"http://127.0.0.1:{server.server_port}"),
-            )
+        yield f"http://127.0.0.1:{server.server_port}", asked
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.mark.usefixtures("deployment")
+def test_a_server_that_is_out_of_order_is_asked_twice_and_no_more() -> None:
+    with answering(503) as (url, asked), pytest.raises(ProviderDown) as raised:
+        fetched(connection("aws_secrets_manager", "prod/db"), settings=settings(url))
     assert str(raised.value) == (
         "connection `warehouse`: aws_secrets_manager: AWS is busy or out of order (503)"
     )
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.usefixtures("deployment")
+def test_a_redirection_is_not_followed(status: int) -> None:
+    with (
+        answering(200) as (other, asked_of_other),
+        answering(status, Location=other) as (url, asked),
+        pytest.raises(DagbookError),
+    ):
+        fetched(connection("aws_secrets_manager", "prod/db"), settings=settings(url))
+    assert asked and asked_of_other == []
 
 
 # STS
@@ -379,11 +399,7 @@ for line in sys.stdin:
     print(client.get_caller_identity()["Arn"], flush=True)
 """
 
-CONFIG = """
-[default]
-region = eu-central-1
-credential_process = /bin/sh -c 'cat "$AWS_CREDENTIALS_JSON"'
-"""
+PAGE = Path(__file__).parents[3] / "docs" / "credentials.md"
 
 
 @pytest.mark.usefixtures("deployment")
@@ -393,7 +409,7 @@ def test_a_long_run_gets_fresh_credentials_of_a_role_by_the_file(moto: str, tmp_
     wanted = connection("aws_assume_role", ROLE, files=files)
     given = fetched(wanted, settings=settings(moto), asset="first")
     path, config = tmp_path / "aws.json", tmp_path / "config"
-    config.write_text(CONFIG, "utf-8")
+    config.write_text(re.findall(r"^```ini\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)[0])
 
     def deliver(content: bytes, seconds: float) -> None:
         # Moto's own clock goes on no faster, so the end is moved.
