@@ -8,10 +8,12 @@ from typing import NamedTuple
 from dagbook.notebook import Notebook
 from dagbook.preflight import (
     endings,
+    environment_reads,
     files,
     imports,
     installs,
     interactive,
+    literal_credentials,
     names,
     order,
     outputs,
@@ -19,6 +21,7 @@ from dagbook.preflight import (
     silencing,
     syntax,
 )
+from dagbook.preflight.credentials import credential_findings
 from dagbook.preflight.endings import ending_findings
 from dagbook.preflight.files import file_findings
 from dagbook.preflight.finding import NightFinding, Severity
@@ -42,6 +45,14 @@ class Family(NamedTuple):
 
     find: Find
     rules: Mapping[str, str]
+
+
+def _credential_findings(reading: Reading, situation: Situation) -> Iterable[NightFinding]:
+    if situation.given is None:
+        return ()
+    return credential_findings(
+        reading.notebook, situation.given, project_root=situation.project_root
+    )
 
 
 #: A new family of rules is one more line here, and a section in docs/night.md.
@@ -104,6 +115,16 @@ FAMILIES: tuple[Family, ...] = (
         },
     ),
     Family(output_findings, {outputs.OUTPUT: "more output than a run keeps"}),
+    Family(
+        _credential_findings,
+        {
+            environment_reads.READS_VARIABLE: "an environment variable that a run does not get",
+            environment_reads.ASKS_PASSWORD: "a password or an answer is asked for",
+            environment_reads.LIBRARY_LOGIN: "a library logs in with what a run does not get",
+            environment_reads.READS_DOTENV: "a `.env` file that a run does not read",
+            literal_credentials.LITERAL_CREDENTIAL: "a credential stands in the notebook",
+        },
+    ),
 )
 
 #: Every rule's name, with what it finds.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from dagbook.preflight.given_environment import GivenEnvironment
 
 
 @dataclass(frozen=True)
@@ -21,5 +21,5 @@ class Situation:
     """How much output a run keeps of one cell"""
     passed_trial: bool = False
     """Whether a run of just this notebook succeeded: nothing is left to say but about secrets"""
-    given: Mapping[str, Any] = field(default_factory=dict)
-    """What the run's environment will hold, as the rules about credentials take it"""
+    given: GivenEnvironment | None = field(default_factory=GivenEnvironment)
+    """What the run's environment holds; None: nothing is said of variables and credentials"""
