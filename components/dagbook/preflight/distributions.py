@@ -60,12 +60,130 @@ _OTHERWISE = {
     "yaml": "pyyaml",
     "zmq": "pyzmq",
 }
+#: Widely used distributions that are called what is imported.
+_ALIKE = frozenset(
+    [
+        "aiohttp",
+        "altair",
+        "anthropic",
+        "arch",
+        "bokeh",
+        "boto3",
+        "cartopy",
+        "catboost",
+        "celery",
+        "click",
+        "cupy",
+        "cvxpy",
+        "dash",
+        "dask",
+        "datasets",
+        "diffusers",
+        "django",
+        "duckdb",
+        "evaluate",
+        "fastapi",
+        "fiona",
+        "flask",
+        "folium",
+        "fsspec",
+        "gensim",
+        "geopandas",
+        "great_expectations",
+        "h5py",
+        "holidays",
+        "httpx",
+        "hvplot",
+        "ibis",
+        "ipywidgets",
+        "jax",
+        "joblib",
+        "keras",
+        "keyring",
+        "langchain",
+        "lifelines",
+        "lightgbm",
+        "lightning",
+        "lxml",
+        "matplotlib",
+        "mlflow",
+        "modin",
+        "networkx",
+        "nltk",
+        "numba",
+        "numpy",
+        "openai",
+        "openpyxl",
+        "optuna",
+        "pandas",
+        "pandera",
+        "papermill",
+        "patsy",
+        "pingouin",
+        "plotly",
+        "plotnine",
+        "polars",
+        "prefect",
+        "prophet",
+        "psutil",
+        "psycopg",
+        "pyarrow",
+        "pydantic",
+        "pydeck",
+        "pymc",
+        "pymongo",
+        "pymysql",
+        "pyodbc",
+        "pyproj",
+        "pyspark",
+        "pytest",
+        "pytorch_lightning",
+        "rasterio",
+        "ray",
+        "redis",
+        "requests",
+        "s3fs",
+        "scipy",
+        "scrapy",
+        "seaborn",
+        "selenium",
+        "sentence_transformers",
+        "shap",
+        "shapely",
+        "spacy",
+        "sqlalchemy",
+        "statsforecast",
+        "statsmodels",
+        "streamlit",
+        "sympy",
+        "tables",
+        "tabulate",
+        "tensorflow",
+        "tiktoken",
+        "timm",
+        "tokenizers",
+        "torch",
+        "torchaudio",
+        "torchvision",
+        "tqdm",
+        "transformers",
+        "vaex",
+        "wandb",
+        "xarray",
+        "xgboost",
+        "xlrd",
+        "xlsxwriter",
+        "yfinance",
+    ]
+)
 #: Top-level names that many distributions share: what to install depends on the rest.
 _SHARED = frozenset({"google", "azure", "databricks", "backports", "zope", "opentelemetry"})
 
 
-def distribution_of(dotted: str) -> str:
-    """The name to give `pip install` for a module that is imported.
+def distribution_of(dotted: str) -> str | None:
+    """The name to give `pip install` for a module that is imported; None where nobody knows.
+
+    A name is never guessed: what is installed under a name that was made up may be anybody's.
 
     Args:
         dotted: as imported: ``sklearn.svm``, ``google.cloud.bigquery``.
@@ -74,4 +192,6 @@ def distribution_of(dotted: str) -> str:
     if parts[0] in _SHARED and len(parts) > 1:
         depth = 3 if parts[:2] == ["google", "cloud"] or parts[0] == "azure" else 2
         return "-".join(parts[:depth]).replace("_", "-")
-    return _OTHERWISE.get(parts[0], parts[0].replace("_", "-"))
+    if parts[0] in _ALIKE:
+        return parts[0].replace("_", "-")
+    return _OTHERWISE.get(parts[0])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from dagbook.notebook import Notebook
 from dagbook.preflight.distributions import distribution_of
 from dagbook.preflight.finding import NightFinding, Severity
 from dagbook.preflight.installs import install_lines
@@ -56,6 +57,18 @@ def import_findings(reading: Reading, situation: Situation) -> Iterator[NightFin
                     yield finding
 
 
+def imported_names(notebook: Notebook) -> frozenset[str]:
+    """The top-level names that a notebook imports at night, but for the standard library's."""
+    found = {
+        found.dotted.split(".")[0]
+        for code in Reading(notebook).at_night
+        if code.module is not None and "import" in code.source
+        for found in _imports(code.module.body, True)
+        if not found.level
+    }
+    return frozenset(found) - sys.stdlib_module_names
+
+
 def _finding(
     code: CodeCell, found: _Import, situation: Situation, extended: bool, installs: bool
 ) -> NightFinding | None:
@@ -78,9 +91,15 @@ def _finding(
     if known is None:
         return None
     severity = Severity.MAY_SURPRISE if installs else _severity(found)
+    package = distribution_of(found.dotted)
+    remedy = (
+        f"`pip install {package}` into the kernel's environment"
+        if package is not None
+        else f"install it there, or put {top}.py here"
+    )
     text = (
         f"`{top}` is neither installed for the notebook's kernel nor a file beside the notebook: "
-        f"`pip install {distribution_of(found.dotted)}` into the kernel's environment"
+        f"{remedy}"
     )
     return code.finding(UNKNOWN, severity, found.line, text)
 

@@ -69,10 +69,14 @@ def install_lines(code: CodeCell) -> list[int]:
     if language == "bash":
         return [n for n, line in enumerate(code.lines, 1) if _COMMAND.match(line.strip())]
     found = [magic.line for magic in code.magics if _installs(magic.sign, magic.text)]
+    branches: list[range] = []
     if code.module is not None and ("install" in code.source or "Pkg" in code.source):
         calls = [node for node in ast.walk(code.module) if isinstance(node, ast.Call)]
         found += [call.lineno for call in calls if _calls_installer(call)]
-    return sorted(set(found))
+    if found and code.module is not None and "if " in code.source:
+        # Most such branches ask for another place, as `if "google.colab" in sys.modules`.
+        branches = [_span(node) for node in ast.walk(code.module) if isinstance(node, ast.If)]
+    return sorted({line for line in found if not any(line in branch for branch in branches)})
 
 
 def _installs(sign: str, text: str) -> bool:

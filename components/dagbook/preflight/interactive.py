@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dagbook.preflight.edits import lines_edit
 from dagbook.preflight.finding import Fix, NightFinding, Severity
 from dagbook.preflight.reading import CodeCell, Magic, Reading
+from dagbook.preflight.scopes import Act
 from dagbook.preflight.situation import Situation
 
+KEYBOARD = "asks-at-keyboard"
 DEBUGGER = "debugger"
 SCREEN = "needs-screen"
 WIDGETS = "interactive-plots"
@@ -52,9 +54,16 @@ def interactive_findings(reading: Reading, situation: Situation) -> Iterator[Nig
     """Find what waits for somebody, or draws on a screen."""
     if reading.language != "python":
         return
+    own_input = any(
+        event.act is Act.BIND and event.name == "input"
+        for code in reading.at_night
+        for event in code.doings.events
+    )
     for code in reading.at_night:
         if code.has_error_tag:
             continue
+        if "input" in code.source and not own_input:
+            yield from _asks(code)
         for magic in code.magics:
             yield from _magic(code, magic)
         is_script = any(name in ("javascript", "js") for name, _ in code.cell_magics)
@@ -65,6 +74,22 @@ def interactive_findings(reading: Reading, situation: Situation) -> Iterator[Nig
             for node in ast.walk(code.module):
                 if isinstance(node, ast.Call):
                     yield from _call(code, node, imported)
+
+
+def _asks(code: CodeCell) -> Iterator[NightFinding]:
+    """Find `input()`, called in every run or inside something that may be called."""
+    doings = code.doings
+    called = [e for e in doings.events if e.act is Act.CALL and e.name == "input"]
+    inside = [e for e in doings.deferred if e.name == "input"]
+    for event in (*called, *inside):
+        if not event.is_guarded:
+            certain = event in called and event.is_certain
+            severity = Severity.WILL_FAIL if certain else Severity.MAY_SURPRISE
+            text = (
+                "`input()` asks at the keyboard, and at night nobody answers: make the value a "
+                "parameter"
+            )
+            yield code.finding(KEYBOARD, severity, event.line, text)
 
 
 def _may_call(source: str) -> bool:

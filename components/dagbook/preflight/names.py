@@ -29,7 +29,7 @@ class _Maker(NamedTuple):
 
 def name_findings(reading: Reading, situation: Situation) -> Iterator[NightFinding]:
     """Find names that a run from top to bottom does not know where they are used."""
-    if reading.language == "python":
+    if reading.language == "python" and not reading.is_python_2:
         yield from _Night(reading).findings()
 
 

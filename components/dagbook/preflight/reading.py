@@ -191,6 +191,13 @@ class Reading:
         """The notebook's language."""
         return self.notebook.language
 
+    @property
+    def is_python_2(self) -> bool:
+        """Whether it is in a Python that has other names and another syntax."""
+        info = self.notebook.document["metadata"].get("language_info") or {}
+        version = str(info.get("version", ""))
+        return version.startswith("2.") or (self.notebook.kernel_name or "").startswith("python2")
+
     @cached_property
     def at_night(self) -> tuple[CodeCell, ...]:
         """The cells that a scheduled run runs, in order."""

@@ -85,6 +85,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         interactive_findings,
         {
+            interactive.KEYBOARD: "an answer is asked for at the keyboard",
             interactive.DEBUGGER: "a debugger waits for somebody",
             interactive.SCREEN: "plots open windows",
             interactive.WIDGETS: "plots live in an open notebook",
@@ -119,7 +120,7 @@ FAMILIES: tuple[Family, ...] = (
         _credential_findings,
         {
             environment_reads.READS_VARIABLE: "an environment variable that a run does not get",
-            environment_reads.ASKS_PASSWORD: "a password or an answer is asked for",
+            environment_reads.ASKS_PASSWORD: "a password is asked for",
             environment_reads.LIBRARY_LOGIN: "a library logs in with what a run does not get",
             environment_reads.READS_DOTENV: "a `.env` file that a run does not read",
             literal_credentials.LITERAL_CREDENTIAL: "a credential stands in the notebook",

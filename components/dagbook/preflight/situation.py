@@ -16,7 +16,7 @@ class Situation:
     """The notebook's own folder, where its run works; None: nothing is said of relative paths"""
     project_root: Path | None = None
     importable: frozenset[str] | None = None
-    """The top-level names that the run's kernel can import, the standard library's among them"""
+    """Of the top-level names that the notebook imports, those that its kernel finds"""
     bytes_per_cell: int = 1_000_000
     """How much output a run keeps of one cell"""
     passed_trial: bool = False

@@ -32,7 +32,7 @@ def syntax_findings(reading: Reading, situation: Situation) -> Iterator[NightFin
 
 def _is_our_python(reading: Reading) -> bool:
     """Whether the kernel's Python reads what ours reads: neither 2 nor newer than ours."""
-    if re.match(r"python-?2", reading.notebook.kernel_name or ""):
+    if reading.is_python_2:
         return False
     info = reading.notebook.document["metadata"].get("language_info") or {}
     version = re.match(r"(\d+)\.(\d+)", str(info.get("version", "")))
