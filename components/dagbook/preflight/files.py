@@ -65,9 +65,9 @@ class _Files:
         self.told: set[str] = set()
 
     def findings(self) -> Iterator[NightFinding]:
-        moved = "%cd" in self.text or "pushd" in self.text
+        # What moves, and to where, is not followed: relative paths mean something else then.
+        moved = any(sign in self.text for sign in ("%cd", "pushd", "chdir"))
         for code, use in self.uses:
-            moved = moved or use.way is Way.FOLDER
             if use.path in self.told or (_URL.match(use.path) and not _WINDOWS.match(use.path)):
                 continue
             finding = self._finding(code, use, moved and use.way is not Way.FOLDER)

@@ -118,7 +118,11 @@ def _fixes(code: CodeCell, installs: list[int]) -> tuple[Fix, ...]:
         return ()
     if _does_nothing_else(code, installs):
         return (skip_at_night(code),)
-    ranges = {magic.line: magic.last for magic in code.magics if not magic.indented}
+    ranges = {
+        magic.line: magic.last
+        for magic in code.magics
+        if not magic.indented and code.lines[magic.line - 1].startswith(("%", "!"))
+    }
     if code.other_language is not None or any(number not in ranges for number in installs):
         return ()  # the lines are part of something
     edits = []
@@ -146,7 +150,9 @@ def _does_nothing_else(code: CodeCell, installs: list[int]) -> bool:
         is_import = isinstance(statement, ast.Import) and all(
             alias.name in ("sys", "os", "subprocess", "pip") for alias in statement.names
         )
-        is_install = any(number in installs for number in _span(statement))
+        is_install = isinstance(statement, ast.Expr | ast.Pass) and any(
+            number in installs for number in _span(statement)
+        )
         if not (is_import or is_install or isinstance(statement, ast.Pass)):
             return False
     return True
