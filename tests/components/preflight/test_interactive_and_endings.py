@@ -114,13 +114,15 @@ def test_what_is_not_told(source: str, found: Found) -> None:
         ),
         (
             "exit()",
-            FAIL,
-            "`exit()` ends the kernel, and the run fails: take it out, or skip this cell at night",
+            SURPRISE,
+            "`exit()` ends the kernel a moment later, while the cells below run: take it out, or skip "
+            "this cell at night",
         ),
         (
             "quit",
-            FAIL,
-            "`quit` ends the kernel, and the run fails: take it out, or skip this cell at night",
+            SURPRISE,
+            "`quit` ends the kernel a moment later, while the cells below run: take it out, or skip "
+            "this cell at night",
         ),
     ],
 )
