@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dagbook.cli.connection_fix import (
+    connection_edits,
+    edited_files,
+    is_connection_edit,
+    undoing,
+)
 from dagbook.cli.diff import coloured
 from dagbook.cli.night_environment import given_environment
 from dagbook.component_index import Component, index_components
@@ -16,11 +22,12 @@ from dagbook.defs_yaml import shown_path
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.execution.situation import Circumstances, circumstances_of
 from dagbook.notebook import read_notebook
+from dagbook.preflight.edits import Edit
 from dagbook.preflight.finding import Fix, NightFinding, Severity
 from dagbook.preflight.fixing import FixHistory, apply_to_file, edits_of
 from dagbook.preflight.registry import RULES, findings
 from dagbook.preflight.words import as_json, described, grouped, said, selector
-from dagbook.project import STATE_FOLDER, Project, find_project
+from dagbook.project import STATE_FOLDER, Project, find_project, require_project
 
 _HEADINGS = {
     Severity.WILL_FAIL: "will fail at night:",
@@ -127,7 +134,7 @@ def print_night(night: Night) -> None:
                 print(f"    fix: {fix.title}")
     for note in night.notes:
         print(f"  note: {note}")
-    if any(edits_of(fix) for finding in night.findings for fix in finding.fixes):
+    if any(_is_applicable(f, night.components) for found in night.findings for f in found.fixes):
         print(f"  apply a fix: dagbook validate {name} --fix --only RULE:CELL")
 
 
@@ -160,7 +167,8 @@ def apply_fixes(args: argparse.Namespace, path: Path) -> list[dict[str, Any]]:
             met = True
             finding, fix = found
             passed.add((finding.rule, finding.cell_id, finding.text))
-            written = _apply(args, path, fix)
+            apply = _apply_connection if edits_of(fix) is None else _apply
+            written = apply(args, path, fix)
             answers.append({"notebook": shown_path(path), "title": fix.title, "written": written})
         if not met:
             raise DagbookError(_nothing_to_fix(path, choice, wanted))
@@ -178,7 +186,11 @@ def undo_last(args: argparse.Namespace, path: Path) -> list[dict[str, Any]]:
     if last is None:
         raise DagbookError(f"{shown_path(path)}: no fix was applied to it that can be taken back")
     title, edits = last
-    apply_to_file(path, edits)
+    if edits and is_connection_edit(edits[0]):
+        for file in edited_files(require_project(path), edits):
+            file.write()
+    else:
+        apply_to_file(path, edits)
     history.forget_last(path)
     if not args.json:
         print(f"✓ {shown_path(path)}: took back: {title}")
@@ -198,8 +210,10 @@ def _next(
     path: Path, wanted: tuple[str, int | None], passed: set[tuple[str, str, str]]
 ) -> tuple[NightFinding, Fix] | None:
     rule, cell = wanted
-    for finding in _found(path):
-        fix = next((fix for fix in finding.fixes if edits_of(fix)), None)
+    night = look(path)
+    for finding in [] if night is None else night.findings:
+        components = [] if night is None else night.components
+        fix = next((fix for fix in finding.fixes if _is_applicable(fix, components)), None)
         if fix is None or finding.rule != rule or cell not in (None, finding.cell + 1):
             continue
         if (finding.rule, finding.cell_id, finding.text) not in passed:
@@ -207,14 +221,15 @@ def _next(
     return None
 
 
-def _found(path: Path) -> list[NightFinding]:
-    night = look(path)
-    return [] if night is None else night.findings
+def _is_applicable(fix: Fix, components: Sequence[Component]) -> bool:
+    return bool(edits_of(fix) or connection_edits(fix, components))
 
 
 def _nothing_to_fix(path: Path, choice: str, wanted: tuple[str, int | None]) -> str:
-    found = _found(path)
-    fixable = [f for f in found if any(edits_of(fix) for fix in f.fixes)]
+    night = look(path)
+    found = [] if night is None else night.findings
+    components = [] if night is None else night.components
+    fixable = [f for f in found if any(_is_applicable(fix, components) for fix in f.fixes)]
     is_found = any(f.rule == wanted[0] and wanted[1] in (None, f.cell + 1) for f in found)
     text = "has no fix that can be applied" if is_found else "is not found in it"
     names = ", ".join(dict.fromkeys(map(selector, fixable)))
@@ -223,21 +238,46 @@ def _nothing_to_fix(path: Path, choice: str, wanted: tuple[str, int | None]) -> 
 
 
 def _apply(args: argparse.Namespace, path: Path, fix: Fix) -> bool:
-    agreed = bool(args.yes)
-    if not args.json:
-        print(f"{shown_path(path)}: {fix.title}")
-        print(coloured(described(fix)).rstrip("\n"))
-        if not agreed and sys.stdin.isatty():
-            agreed = input("change the notebook? [y/N] ").strip().lower() in ("y", "yes")
-    if not agreed:
-        if not args.json:
-            print("nothing was written" + ("" if sys.stdin.isatty() else ": repeat with --yes"))
+    if not _agreed(args, path, fix, described(fix), "the notebook"):
         return False
     undo = apply_to_file(path, edits_of(fix) or [])
+    _remember(args, path, fix, undo, path)
+    return True
+
+
+def _apply_connection(args: argparse.Namespace, path: Path, fix: Fix) -> bool:
+    project = require_project(path)
+    edits = connection_edits(fix, components_of(path, project))
+    files = edited_files(project, edits)
+    diff = "".join(file.diff() for file in files)
+    if not _agreed(args, path, fix, diff, "its component"):
+        return False
+    for file in files:
+        file.write()
+    # All of them are taken back together.
+    _remember(args, path, fix, undoing(edits), files[0].path)
+    return True
+
+
+def _agreed(args: argparse.Namespace, path: Path, fix: Fix, diff: str, what: str) -> bool:
+    agreed = bool(args.yes)
+    if args.json:
+        return agreed
+    print(f"{shown_path(path)}: {fix.title}")
+    print(coloured(diff).rstrip("\n"))
+    if not agreed and sys.stdin.isatty():
+        agreed = input(f"change {what}? [y/N] ").strip().lower() in ("y", "yes")
+    if not agreed:
+        print("nothing was written" + ("" if sys.stdin.isatty() else ": repeat with --yes"))
+    return agreed
+
+
+def _remember(
+    args: argparse.Namespace, path: Path, fix: Fix, undo: Sequence[Edit], changed: Path
+) -> None:
     _history(path).remember(path, fix.title, undo)
     if not args.json:
-        print(f"✓ changed {shown_path(path)}; take it back: dagbook validate {path} --undo")
-    return True
+        print(f"✓ changed {shown_path(changed)}; take it back: dagbook validate {path} --undo")
 
 
 def _history(path: Path) -> FixHistory:

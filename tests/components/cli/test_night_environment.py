@@ -77,3 +77,52 @@ def test_a_platform_file_that_cannot_be_used_is_told_and_findings_all_the_same(
     component(root, "churn")
     (finding,) = findings(capsys)
     assert finding["fixes"] == []
+
+
+def test_naming_the_connection_can_be_applied_and_taken_back(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    component(root, "churn", "  # mine\n  resources: {}\n")
+    component(root, "other")
+    files = [root / "shop" / "defs" / name / "defs.yaml" for name in ("churn", "other")]
+    before = [file.read_text() for file in files]
+    fix = ["validate", "churn.ipynb", "--fix", "--only", "environment-variable:1"]
+    assert main(fix) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("churn.ipynb: Use the connection analytics\n")
+    assert "nothing was written: repeat with --yes\n" in said
+    assert [file.read_text() for file in files] == before
+
+    assert main([*fix, "--yes"]) == 0
+    assert all("database: analytics" in file.read_text() for file in files)
+    assert "# mine" in files[0].read_text()
+    assert "take it back: dagbook validate churn.ipynb --undo" in capsys.readouterr().out
+    assert findings(capsys) == []
+
+    assert main(["validate", "churn.ipynb", "--undo"]) == 0
+    assert "took back: Use the connection analytics" in capsys.readouterr().out
+    assert "analytics" not in "".join(file.read_text() for file in files)
+    assert len(findings(capsys)) == 1
+
+
+def test_a_connection_is_not_taken_back_from_a_file_that_changed(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    component(root, "churn")
+    main(["validate", "churn.ipynb", "--fix", "--only", "environment-variable:1", "--yes"])
+    component(root, "churn", "  resources: {s3: x}\n")
+    capsys.readouterr()
+    assert main(["validate", "churn.ipynb", "--undo"]) == 2
+    assert capsys.readouterr().err == (
+        "dagbook: shop/defs/churn/defs.yaml: was changed meanwhile; look at it again\n"
+    )
+
+
+def test_without_a_component_there_is_nothing_to_name_it_in(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fix = ["validate", "churn.ipynb", "--fix", "--only", "environment-variable:1", "--yes"]
+    assert main(fix) == 2
+    assert capsys.readouterr().err == (
+        "dagbook: churn.ipynb: environment-variable:1 has no fix that can be applied\n"
+    )
