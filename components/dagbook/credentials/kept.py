@@ -139,7 +139,12 @@ def _path(project_root: Path) -> Path:
 def _config_folder() -> Path:
     base = os.environ.get("XDG_CONFIG_HOME") or ""
     # The standard has relative ones ignored.
-    above = Path(base) if Path(base).is_absolute() else Path("~/.config").expanduser()
+    try:
+        above = Path(base) if Path(base).is_absolute() else Path("~/.config").expanduser()
+    except RuntimeError:
+        raise DagbookError(
+            "nobody knows where your home is, in which your credentials are kept: set HOME"
+        ) from None
     return above / "dagbook"
 
 
@@ -159,6 +164,9 @@ def _folder(project_root: Path, *, make: bool) -> Iterator[int | None]:
     path = above / "credentials"
     root = Path(os.path.realpath(project_root))
     if Path(os.path.realpath(path)).is_relative_to(root):
+        if not make:
+            yield None  # nothing was ever kept there
+            return
         raise DagbookError(
             f"{path} lies in the project {root}, where others would get it: set XDG_CONFIG_HOME "
             "to a folder outside of it"

@@ -81,7 +81,10 @@ class PythonReads(PythonNames):
     def walk(self, tree: ast.Module, cell: int) -> None:
         """Read one cell, after those above it."""
         self._cell = cell
-        self.visit(tree)
+        try:
+            self.visit(tree)
+        except RecursionError:
+            pass  # a sum of a thousand texts: what was read so far is told
 
     def walk_module(self, module: ImportedModule) -> None:
         """Read a module that a cell imports; what it calls its names is its own."""

@@ -76,11 +76,18 @@ def test_nothing_of_it_lies_in_the_project(root: Path) -> None:
 
 def test_a_folder_in_the_project_is_not_used(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(root / "config"))
-    assert refusal(root) == (
+    with pytest.raises(DagbookError) as refused:
+        keep(root, "db", {"DB_PASSWORD": SECRET})
+    assert str(refused.value) == (
         f"{root}/config/dagbook/credentials lies in the project {root}, where others would get it: "
         "set XDG_CONFIG_HOME to a folder outside of it"
     )
     assert list(root.rglob("*")) == []
+    # A project in one's home is given nothing that others keep below it, and runs all the same.
+    folder = root / "config" / "dagbook" / "credentials"
+    folder.mkdir(mode=0o777, parents=True)
+    assert kept(root) == {}
+    assert forget(root, "db") is False
 
 
 def test_without_xdg_it_lies_in_the_home(
