@@ -1,3 +1,7 @@
+"""A credential is known by its form, and its name is none."""
+
+from __future__ import annotations
+
 import pytest
 
 from dagbook.policy.credential_texts import looks_like_credential

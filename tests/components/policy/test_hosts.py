@@ -1,4 +1,12 @@
+"""A credential goes to the hosts it is bound to, however an address is written."""
+
+from __future__ import annotations
+
+import random
+from urllib.parse import urlsplit
+
 import pytest
+import urllib3
 
 from dagbook.policy.connections import Connection
 from dagbook.policy.hosts import host_pattern_problem, is_bound_to
@@ -251,3 +259,25 @@ def test_hosts_and_patterns_of_hosts_can_be_written(pattern: str) -> None:
 )
 def test_what_binds_to_nothing_or_to_everything_is_refused(pattern: str, text: str) -> None:
     assert host_pattern_problem(pattern) == text
+
+
+#: What addresses are made of, and what makes programs disagree about them.
+PIECES = [
+    "https", "http", ":", "//", "/", "\\", "@", "?", "#", ".", "..", "good.example.com", "GOOD",
+    "evil.example.org", "good", "example", "com", "user", ":80", ":443", ":", "%40", "%2e", "[",
+    "]", "::1", "127.0.0.1", " ", "\t", "\n", "\x00", ";", ",", "&", "=", "。", "／", "ａ", "é",
+]  # fmt: skip
+
+
+def test_what_is_allowed_leads_there_for_every_program_that_reads_it() -> None:
+    chance = random.Random(20261120)
+    allowed = 0
+    for _ in range(60_000):
+        pieces = [chance.choice(PIECES) for _ in range(chance.randint(0, 5))]
+        text = "".join(["https://", *pieces[:2], "good.example.com", *pieces[2:]])
+        if not is_bound_to(GOOD, text):
+            continue
+        allowed += 1
+        hosts = {urlsplit(text).hostname, urllib3.util.parse_url(text).host}
+        assert {str(host).lower().removesuffix(".") for host in hosts} == {"good.example.com"}, text
+    assert allowed > 1000

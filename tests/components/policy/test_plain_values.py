@@ -1,3 +1,7 @@
+"""Plain values fit a pattern only where there is one way to read them."""
+
+from __future__ import annotations
+
 import pytest
 
 from dagbook.policy.plain_values import fits_value, value_pattern_problem
