@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from dagbook.credentials.provider import Fetched, Lookup, Provider, ProviderDown
+from dagbook.credentials.quiet_logs import quiet_libraries
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.policy.connections import Connection
 from dagbook.policy.objections import one_line
@@ -134,7 +135,8 @@ def _ask(tasks: list[_Task], seconds: float) -> Iterable[tuple[Connection, Answe
 
 def _answer(connection: Connection, provider: Provider, lookup: Lookup) -> Answer:
     try:
-        found = provider(lookup)
+        with quiet_libraries():
+            found = provider(lookup)
     except DagbookError as error:
         return _named(connection, error)
     except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import socket
@@ -37,10 +38,7 @@ AWS_VARIABLES = PROVIDERS["aws_assume_role"].variables
 @pytest.fixture(scope="module")
 def secrets(moto: str) -> dict[str, Any]:
     """What is kept there, by name."""
-    import boto3
-
-    session = boto3.Session("AKIAADMINISTRATOR001", "administrator", region_name="eu-central-1")
-    client = session.client("secretsmanager", endpoint_url=moto)
+    client = _client(moto)
     fields = {"username": "reader", "password": PASSWORD, "host": "db.example.com", "port": 5432}
     return {
         "fields": client.create_secret(Name="prod/db", SecretString=json.dumps(fields)),
@@ -52,6 +50,13 @@ def secrets(moto: str) -> dict[str, Any]:
             client.delete_secret(SecretId="prod/old"),
         ),
     }
+
+
+def _client(moto: str) -> Any:
+    import boto3
+
+    session = boto3.Session("AKIAADMINISTRATOR001", "administrator", region_name="eu-central-1")
+    return session.client("secretsmanager", endpoint_url=moto)
 
 
 def settings(moto: str, **more: str) -> dict[str, dict[str, str]]:
@@ -248,6 +253,29 @@ def test_a_deployment_that_may_not_is_told_what_it_needs(
         "connection `warehouse`: aws_assume_role: AWS does not accept the deployment's own "
         "credentials (SignatureDoesNotMatch)"
     )
+
+
+@pytest.mark.usefixtures("deployment", "secrets")
+def test_what_aws_answers_is_in_no_log_however_loud(
+    moto: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    parsers = logging.getLogger("botocore.parsers")
+    parsers.setLevel(logging.DEBUG)
+    try:
+        with caplog.at_level(logging.DEBUG):
+            fetched(
+                connection("aws_secrets_manager", "prod/db", {"A": "password"}),
+                connection("aws_secrets_manager", "prod/token", name="other"),
+                settings=settings(moto),
+            )
+            assert "own password" not in caplog.text and "a newer token" not in caplog.text
+            # Everybody's loggers are as loud as before: this one would have told.
+            assert parsers.level == logging.DEBUG
+            assert logging.getLogger("botocore").level == logging.NOTSET
+            _client(moto).get_secret_value(SecretId="prod/token")
+            assert "a newer token" in caplog.text
+    finally:
+        parsers.setLevel(logging.NOTSET)
 
 
 # A provider that is down
