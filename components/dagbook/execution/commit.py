@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dagbook.execution.environment import allowed
+
 # Hooks, fsmonitor programs and index updates are nobody's business here.
 _COMMAND = (
     "git", "--no-optional-locks", "--literal-pathspecs", "-c", "core.fsmonitor=false",
@@ -53,8 +55,9 @@ class CommitQuestion:
                 self._files.append(file.relative_to(top).as_posix())
             else:
                 self._outside.append(str(file))
-        # A variable of git's, in a hook say, would lead it to another repository.
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+        # A variable of git's, in a hook say, would lead it to another repository. And anybody of
+        # our user may read the environment of git's process: it has no more than a kernel.
+        environment = {name: value for name, value in os.environ.items() if allowed(name, value)}
         try:
             self._process = subprocess.Popen(
                 [*_COMMAND, *self._files],

@@ -36,7 +36,7 @@ def kernel_environment(
         extra: variables of this run; they win.
         project_root: made importable, after the notebook's own folder.
     """
-    chosen = {name: value for name, value in step.items() if _allowed(name, value)}
+    chosen = {name: value for name, value in step.items() if allowed(name, value)}
     for name, value in kernelspec.items():
         chosen[name] = Template(value).safe_substitute(step)
     chosen.update(extra)
@@ -52,7 +52,8 @@ def kernel_environment(
     return chosen
 
 
-def _allowed(name: str, value: str) -> bool:
+def allowed(name: str, value: str) -> bool:
+    """Whether a variable of the step may be seen by those who only work for it."""
     if name in ALLOWED_NAMES or name.startswith(ALLOWED_PREFIXES):
         return True
     return name.upper() in PROXY_NAMES and not _has_login(value)

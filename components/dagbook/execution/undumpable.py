@@ -13,13 +13,11 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
+
+from dagbook.service_mark import MARKER_VARIABLE, marked_name
 
 PR_GET_DUMPABLE = 3
 PR_SET_DUMPABLE = 4
-
-#: The home of the services that started this process: see `dagbook.services.processes`.
-SERVICES_VARIABLE = "DAGBOOK_SERVICES"
 
 _lock = threading.Lock()
 _holders = 0
@@ -40,11 +38,6 @@ def undumpable() -> Iterator[None]:
         _leave()
 
 
-def name_for_services(home: str) -> str:
-    """What a process calls itself that carries `home` in an environment nobody else may read."""
-    return f"dagbook{blake2b(os.fsencode(home), digest_size=4).hexdigest()}"
-
-
 def _enter() -> None:
     global _holders, _is_ours, _before
     with _lock:
@@ -52,7 +45,7 @@ def _enter() -> None:
         if _holders > 1 or _prctl(PR_GET_DUMPABLE) != 1:
             return
         # While its name may still be changed: then nobody but root may write there.
-        _before = _rename(os.environ.get(SERVICES_VARIABLE))
+        _before = _rename(os.environ.get(MARKER_VARIABLE))
         _is_ours = _prctl(PR_SET_DUMPABLE, 0) == 0
 
 
@@ -84,7 +77,7 @@ def _rename(home: str | None) -> str | None:
             before = file.read().rstrip("\n")
     except OSError:
         return None
-    return before if _write_name(name_for_services(home)) else None
+    return before if _write_name(marked_name(home)) else None
 
 
 def _write_name(name: str) -> bool:

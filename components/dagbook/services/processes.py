@@ -15,13 +15,9 @@ import psutil
 
 from dagbook.private_mode import make_private_folder
 from dagbook.report import RUN_FOLDER_VARIABLE
+from dagbook.service_mark import MARKER_VARIABLE, marked_name
 from dagbook.services.instance import HOME_VARIABLE
 from dagbook.services.record import ServiceProcess
-
-#: Every process we start, and every one that starts in turn, carries the instance's home in this
-#: variable. So all can be found, also those whose parent is gone. `DAGSTER_HOME` would not do:
-#: a `dg launch` in somebody's terminal has it too.
-MARKER_VARIABLE = "DAGBOOK_SERVICES"
 
 PROJECT_VARIABLE = "DAGBOOK_PROJECT"
 
@@ -111,7 +107,7 @@ def find_family(home: Path) -> list[psutil.Process]:
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARKER_VARIABLE) == str(home):
+            if _is_marked(process, str(home)):
                 # A kernel gets an environment of its own, without the mark.
                 for member in (process, *process.children(recursive=True)):
                     found[member.pid] = member
@@ -119,6 +115,14 @@ def find_family(home: Path) -> list[psutil.Process]:
             continue
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     return [p for p in found.values() if p.pid not in ours and _is_running(p)]
+
+
+def _is_marked(process: psutil.Process, home: str) -> bool:
+    try:
+        return bool(process.environ().get(MARKER_VARIABLE) == home)
+    except psutil.AccessDenied:
+        # Another user's, or one that runs a notebook and is closed to everybody meanwhile.
+        return bool(process.name() == marked_name(home) and process.uids().real == os.getuid())
 
 
 def service_command(process: psutil.Process) -> str | None:

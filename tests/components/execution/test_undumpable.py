@@ -13,8 +13,8 @@ import nbformat
 import pytest
 from tests.plain_user import ONE, folder_of, run_as
 
-from dagbook.execution import undumpable as module
-from dagbook.execution.undumpable import name_for_services, undumpable
+from dagbook.execution.undumpable import undumpable
+from dagbook.service_mark import MARKER_VARIABLE, marked_name
 
 #: The kernel looks at everybody above it.
 LOOK = """
@@ -81,7 +81,7 @@ def test_a_kernel_of_the_same_user_reads_nothing_of_the_runner():
     assert told == {
         "environ": "PermissionError", "memory": "PermissionError", "maps": "PermissionError",
         "files": "PermissionError", "folder": "PermissionError", "traced": -1,
-        "name": f"{name_for_services('/home/of/services')}\n", "own": "in-the-kernel",
+        "name": f"{marked_name('/home/of/services')}\n", "own": "in-the-kernel",
     }  # fmt: skip
 
 
@@ -129,10 +129,35 @@ def test_what_it_starts_is_open_again():
 
 
 def test_a_process_of_services_is_known_by_its_name_meanwhile(monkeypatch):
-    monkeypatch.setenv(module.SERVICES_VARIABLE, "/a/home")
+    monkeypatch.setenv(MARKER_VARIABLE, "/a/home")
     before = Path("/proc/self/comm").read_text("utf-8")
     with undumpable():
-        assert Path("/proc/self/comm").read_text("utf-8") == f"{name_for_services('/a/home')}\n"
+        assert Path("/proc/self/comm").read_text("utf-8") == f"{marked_name('/a/home')}\n"
     assert Path("/proc/self/comm").read_text("utf-8") == before
-    assert name_for_services("/a/home") != name_for_services("/another")
-    assert len(name_for_services("/a/home")) == 15  # the system keeps no more
+    assert marked_name("/a/home") != marked_name("/another")
+    assert len(marked_name("/a/home")) == 15  # the system keeps no more
+
+
+@pytest.mark.needs("plain-user")
+def test_services_find_a_run_that_is_closed_to_them():
+    """An ordinary user's `dagbook down` ends also a run whose parent is gone."""
+    code = """
+import os, subprocess, sys
+from pathlib import Path
+from dagbook.services.processes import find_family
+inside = "import sys\\nfrom dagbook.execution.undumpable import undumpable\\nwith undumpable():\\n  print(flush=True); sys.stdin.read()"
+def start(home):
+    process = subprocess.Popen([sys.executable, "-c", inside], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "DAGBOOK_SERVICES": home})
+    process.stdout.readline()
+    return process
+one, other = start("/a/home"), start("/another")
+try:
+    Path(f"/proc/{one.pid}/environ").read_bytes()
+except PermissionError:
+    print("closed")
+print([p.pid for p in find_family(Path("/a/home"))] == [one.pid])
+for process in (one, other):
+    process.communicate()
+"""
+    with folder_of(ONE) as folder:
+        assert run_as(ONE, code, folder=folder).split() == ["closed", "True"]
