@@ -269,6 +269,23 @@ def test_a_kernel_s_last_words_are_masked(launched: Launched) -> None:
     assert any("fatal: ***proof_password*** ***proof_key***" in note for note in notes)
 
 
+@pytest.mark.skipif(not RECORDS_CALLS, reason="the runner does not record the author's own calls")
+def test_the_author_s_own_mlflow_calls_are_kept_and_masked(launched: Launched) -> None:
+    with sqlite3.connect(launched.root / "mlflow.db") as store:
+        parameters = dict(store.execute("SELECT key, value FROM params"))
+        tags = dict(store.execute("SELECT key, value FROM tags"))
+        metrics = {name for (name,) in store.execute("SELECT key FROM metrics")}
+    artifacts = [path.read_text() for path in launched.root.rglob("login.txt")]
+
+    assert parameters["password"] == tags["password"] == "***proof_password***"
+    assert parameters["url"] == "https://u:***proof_password***@example.com"
+    assert tags["encoded"].startswith("***proof_password***")
+    assert "accuracy" in metrics
+    assert any(name.startswith("of ") and "proof_password" in name for name in metrics)
+    assert len(artifacts) == len(ENDINGS)
+    assert set(artifacts) == {"***proof_password***\n***proof_key***\n"}
+
+
 def test_without_a_mask_the_same_notebook_shows_it_in_every_form(
     secret: Secret, tmp_path: Path
 ) -> None:
