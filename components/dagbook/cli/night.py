@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dagbook.cli.diff import coloured
+from dagbook.cli.night_environment import given_environment
 from dagbook.component_index import Component, index_components
 from dagbook.defs_yaml import shown_path
 from dagbook.errors import DagbookError, did_you_mean
@@ -87,7 +88,10 @@ def look(path: Path) -> Night | None:
             return None
         raise
     circumstances = circumstances_of(
-        notebook, project.root if project is not None else None, kernel=_kernel(components)
+        notebook,
+        project.root if project is not None else None,
+        kernel=_kernel(components),
+        given=given_environment(path, project, components),
     )
     notes = list(circumstances.notes)
     if not components:

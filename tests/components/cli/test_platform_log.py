@@ -183,7 +183,7 @@ def test_a_changed_record_is_named_and_the_exit_status_says_so(priced: Path, cap
         (["log", "--since", "yesterday"], "--since yesterday: give a day as YYYY-MM-DD"),
         (["log", "--known", "1:2"], "--known goes with --verify"),
         (["log", "--verify", "--csv"],
-         "--verify looks through all entries: leave out --csv, --since, --asset"),
+         "--verify looks through all entries: leave out --csv, --since, --asset, --connection"),
         (["log", "--verify", "--known", "1:2"],
          "--known 1:2: give NUMBER:HASH as `dagbook platform log --verify` told it"),
         (["costs", "--month", "November"], "--month November: give a month as YYYY-MM"),
