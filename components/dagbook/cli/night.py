@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from dagbook.preflight.fixing import FixHistory, apply_to_file, edits_of
 from dagbook.preflight.registry import RULES, findings
 from dagbook.preflight.words import as_json, described, grouped, said, selector
 from dagbook.project import STATE_FOLDER, Project, find_project, require_project
+
+#: So many findings of a rule are printed one by one; --json has all of them.
+MOST_OF_A_RULE = 10
 
 _HEADINGS = {
     Severity.WILL_FAIL: "will fail at night:",
@@ -128,10 +132,17 @@ def print_night(night: Night) -> None:
         print(f"✓ {name}: nothing found that would go wrong at night")
     for severity, members in grouped(night.findings).items():
         print(f"{name} {_HEADINGS[severity]}")
+        told: Counter[str] = Counter()
         for finding in members:
+            told[finding.rule] += 1
+            if told[finding.rule] > MOST_OF_A_RULE:
+                continue
             print(f"  {said(finding)}")
             for fix in finding.fixes:
                 print(f"    fix: {fix.title}")
+        for rule, count in told.items():
+            if count > MOST_OF_A_RULE:
+                print(f"  and {count - MOST_OF_A_RULE} more ({rule})")
     for note in night.notes:
         print(f"  note: {note}")
     if any(_is_applicable(f, night.components) for found in night.findings for f in found.fixes):

@@ -20,7 +20,10 @@ def cell_doings(code: CodeCell) -> Doings:
     if code.module is None:
         # Not understood: whatever it does, nothing is known afterwards.
         return Doings((*above, Event(Act.UNKNOWN, "", 1)))
-    doings = doings_of(code.module)
+    try:
+        doings = doings_of(code.module)
+    except RecursionError:
+        return Doings((*above, Event(Act.UNKNOWN, "", 1)))
     events = [*above, *doings.events]
     for magic in code.magics:
         made = _of_line_magic(magic)

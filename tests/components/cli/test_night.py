@@ -159,6 +159,17 @@ def test_json_has_findings_and_fixes(capsys: pytest.CaptureFixture[str]) -> None
     assert "night" not in json.loads("\n".join(said(capsys, "--json")))
 
 
+def test_of_many_findings_of_a_rule_the_first_are_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    notebook(Path("many.ipynb"), *["breakpoint()"] * 13)
+    lines = said(capsys, "many.ipynb")
+    assert sum("(debugger)" in line for line in lines) == 11
+    assert lines[11] == "  and 3 more (debugger)"
+    (night,) = json.loads("\n".join(said(capsys, "--json", "many.ipynb")))["night"]
+    assert len(night["findings"]) == 13
+
+
 def test_a_passed_trial_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     notebook(Path("t.ipynb"), 'country = "DE"', "print(country)")
     assert main(["run", "t.ipynb"]) == 0

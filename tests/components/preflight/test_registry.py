@@ -180,3 +180,12 @@ def test_every_rule_is_explained() -> None:
     page = (ROOT / "docs" / "night.md").read_text()
     explained = re.findall(r"^\| `([a-z\d-]+)` \|", page, re.MULTILINE)
     assert sorted(explained) == sorted(RULES)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["x = " + "+".join(["1"] * 5_000), "x = " + "(" * 90 + ")" * 90, "x" + ".y()" * 3_000],
+    ids=["a long sum", "brackets", "a long chain"],
+)
+def test_code_that_no_one_writes_stops_nothing(source: str, found: Found) -> None:
+    assert [f.rule for f in found(source, "%pip install x")][-1:] == [INSTALLS]
