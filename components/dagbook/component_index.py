@@ -156,6 +156,25 @@ def index_components(project: Project) -> ComponentIndex:
     return ComponentIndex(project, tuple(found), tuple(broken))
 
 
+def components_of(project: Project, notebook: str) -> list[Component]:
+    """The components that run one notebook; other files than theirs are looked at and not read.
+
+    Raises:
+        DagbookError: a file that names the notebook cannot be read, so nobody can say.
+    """
+    name = PurePosixPath(notebook).name.encode()
+    found: list[Component] = []
+    for path in project.component_files():
+        try:
+            if name not in path.read_bytes():
+                continue
+        except OSError:
+            continue
+        _refuse_too_much(path)
+        found += [Component(project, d) for d in ComponentFile.load(path).documents]
+    return [c for c in found if _runs_notebook(c.document) and c.notebook == notebook]
+
+
 def _refuse_too_much(path: Path) -> None:
     """Refuse a file with more in it than is ever loaded, before it is read for editing.
 

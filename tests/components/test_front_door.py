@@ -62,7 +62,8 @@ def test_an_unknown_name_lists_the_right_ones_nearest_first() -> None:
     assert isinstance(raised.value, DagbookError)
     assert str(raised.value) == (
         "dagbook has no `log_metrc`. Did you mean `log_metric`? Known: log_metric, log_metrics, "
-        "context, DagbookError, screen_project, NotebookRunnerComponent, __version__"
+        "load_credentials, context, DagbookError, screen_project, NotebookRunnerComponent, "
+        "__version__"
     )
 
 

@@ -139,6 +139,7 @@ PLACES = {
 #: The only arrows that point up: front doors hand on what they are asked for.
 UPWARD = {
     ("dagbook", "dagbook.policy.screening"),
+    ("dagbook", "dagbook.credentials.in_lab"),
     ("dagbook", "dagbook.notebook_runner"),
     ("dagbook", "dagbook.unavailable_component"),
     ("dagbook.front_door", "dagbook.unavailable_component"),

@@ -135,6 +135,15 @@ class Step:
         from dagbook.credentials.fetching import fetch
         from dagbook.credentials.provider import ProviderDown
 
+        if self.asset.scratch is not None:
+            # A sample is its researcher's own, so what they have themselves comes first.
+            from dagbook.credentials.trial import trial_credentials
+
+            _, self.credentials = trial_credentials(
+                self.grant.request, self.grant.platform, self.asset.project_root
+            )
+            self.masker.add(self.credentials.secrets)
+            return
         try:
             self.credentials = fetch(
                 entitlement, self.grant.platform, asset=self.asset.key.to_user_string()

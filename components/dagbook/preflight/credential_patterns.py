@@ -40,7 +40,7 @@ _SHAPES = {
     "an npm token": r"(?<!\w)npm_[A-Za-z0-9]{36}",
     "a DigitalOcean token": r"(?<!\w)do[op]_v1_[a-f0-9]{64}",
     "a private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
-    "a signed token (JWT)": r"(?<!\w)eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10}",
+    "a signed token (JWT)": r"(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10}",
     "a storage key": r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{20}",
     "a signed address": r"[?&]sig=[A-Za-z0-9%+/]{30}",
     "a login in a header": r"(?<!\w)(?:Bearer|Basic) (?=[\w+/.=-]*\d)[\w+/.=-]{20}",
@@ -85,9 +85,13 @@ def find_known(text: str) -> Iterator[Known]:
         yield Known(_NAMES[match.lastgroup or ""], match.start())
 
 
+#: Bounded, or a text made of nothing but such shapes would be read again for each.
+_REST = re.compile(r"[\w+/=.-]{0,200}")
+
+
 def _whole(text: str, match: re.Match[str]) -> str:
     # A shape says how long it is at least: what marks an example may stand behind that.
-    rest = re.compile(r"[\w+/=.-]*").match(text, match.end())
+    rest = _REST.match(text, match.end())
     return match[0] + (rest[0] if rest else "")
 
 
@@ -174,6 +178,8 @@ def refused_value(name: str, value: Any) -> str | None:
     """
     if isinstance(value, Mapping):
         for key, item in value.items():
+            if (known := next(find_known(str(key)), None)) is not None:
+                return f"looks like {known.what}"
             if (reason := refused_value(str(key), item)) is not None:
                 return reason
         return None

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 
 from dagbook.notebook import Notebook, read_notebook
+from dagbook.preflight.finding import NightFinding
+from dagbook.preflight.registry import findings
+from dagbook.preflight.situation import Situation
 
 MakeNotebook = Callable[..., Notebook]
 
@@ -38,3 +42,24 @@ def notebook_of(tmp_path: Path) -> MakeNotebook:
         return read_notebook(path)
 
     return make
+
+
+Found = Callable[..., list[NightFinding]]
+
+
+@pytest.fixture
+def found(notebook_of: MakeNotebook, tmp_path: Path) -> Found:
+    """What is found in a notebook of cells; `rule` keeps to one rule, the rest is its situation."""
+
+    def find(
+        *cells: str | tuple[str, ...],
+        rule: str = "",
+        language: str = "python",
+        **situation: Any,
+    ) -> list[NightFinding]:
+        notebook = notebook_of(*cells, language=language)
+        situation = {"folder": tmp_path, "project_root": tmp_path, **situation}
+        every = findings(notebook, Situation(**situation))
+        return [finding for finding in every if not rule or finding.rule == rule]
+
+    return find

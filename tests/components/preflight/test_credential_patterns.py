@@ -123,6 +123,20 @@ def test_other_texts_have_no_such_shape(text: str) -> None:
     assert list(find_known(text)) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eyJ-" * 100_000,
+        "AccountKey=" + "AAAAAAAAAAAAAAAAAAAA" + "x",
+        "a://" * 100_000,
+        "Key=" * 100_000,
+    ],
+)
+def test_a_text_made_to_be_slow_is_read_in_no_time(text: str) -> None:
+    # A quadratic search would take minutes, and the time limit of a test ends it.
+    list(find_known(text * 3))
+
+
 def test_where_it_begins_is_told() -> None:
     (known,) = find_known(f"one\ntwo {GITHUB}")
     assert known.start == 8
@@ -161,6 +175,7 @@ def test_a_password_is_no_example(text: str) -> None:
         ("region", GITHUB, "looks like a GitHub token"),
         ("urls", ["https://a", "postgresql://a:hunter2@b/c"], "looks like an address with a password"),
         ("login", {"user": "anna", "password": "hunter2"}, "is called a credential"),
+        ("keys", {AWS: 1}, "looks like an AWS access key"),
         ("nested", {"a": [{"b": AWS}]}, "looks like an AWS access key"),
     ],
 )  # fmt: skip

@@ -121,6 +121,12 @@ def test_a_variable_set_only_below_is_missing_above(notebook_of: MakeNotebook) -
     assert said(environment_findings(notebook, NOTHING)) == ["1.2 will fail"]
 
 
+def test_an_endless_sum_keeps_nobody_from_an_answer(notebook_of: MakeNotebook) -> None:
+    endless = "x = " + " + ".join(["'a'"] * 3000)
+    notebook = notebook_of("import os", endless, 'os.environ["A_B"]')
+    assert said(environment_findings(notebook, NOTHING)) == ["3.1 will fail"]
+
+
 def test_a_variable_is_told_of_once_where_it_does_most_harm(notebook_of: MakeNotebook) -> None:
     notebook = notebook_of('import os\nos.getenv("A_B")', 'os.environ["A_B"]', 'os.environ["A_B"]')
     assert said(environment_findings(notebook, NOTHING)) == ["2.1 will fail"]
