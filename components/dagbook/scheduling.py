@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dagbook.component_index import Component, index_components
+from dagbook.component_index import Component, ComponentIndex, index_components
 from dagbook.cron import next_ticks
 from dagbook.defs_yaml import ComponentFile, Document
 from dagbook.errors import DagbookError
@@ -102,6 +102,7 @@ def plan_schedule(
     *,
     component: str | None = None,
     checked: bool = True,
+    index: ComponentIndex | None = None,
 ) -> Plan:
     """Work out what to write so that a notebook runs as wished. Nothing is written.
 
@@ -112,13 +113,14 @@ def plan_schedule(
         component: which component to change, where several run the notebook; a new name makes
             a further one.
         checked: refuse what Dagster could not load or run; a preview shows it all the same.
+        index: the project's components, where they were just read; the one to change is changed.
 
     Raises:
         DagbookError: something wished for does not exist, or several components would do.
     """
     name = _name_in(project, notebook)
     read = read_notebook(notebook, within=project.root)
-    index = index_components(project)
+    index = index or index_components(project)
     existing = index.choose(name, component)
     cron = parse_schedule(wish.schedule) if wish.schedule is not None else None
     if wish.timezone is not None:

@@ -10,7 +10,6 @@ from dagbook.bridge.located import clashes, located
 from dagbook.bridge.planning import as_asked, key_of, require_component
 from dagbook.bridge.verbs import Asked
 from dagbook.bridge_protocol import BridgeError, Code
-from dagbook.component_index import index_components
 from dagbook.defs_yaml import ComponentFile, Document, shown_path
 from dagbook.errors import DagbookError
 from dagbook.project import Project
@@ -32,7 +31,7 @@ def validate(
     if notebook is None:
         raise BridgeError(Code.INVALID_REQUEST, "`validate` needs `notebook` or `text`")
     if attributes is None:
-        found = index_components(project).choose(notebook, component)
+        found = asked.index.choose(notebook, component)
         if found is None:
             raise DagbookError(f"{notebook} is not scheduled: there is nothing to check")
         document = found.document
@@ -53,7 +52,7 @@ def cost(
 
     project = asked.project
     if attributes is None:
-        found = require_component(project, notebook, component)
+        found = require_component(asked, notebook, component)
         document, key = found.document, found.key
     else:
         document = as_asked(asked, project, notebook, attributes, component, type)
@@ -85,7 +84,7 @@ def _checked(asked: Asked, project: Project, documents: Sequence[Document]) -> d
         require_trusted_type(asked, document.type)
         errors += located(document, project)
     if not errors:
-        errors += clashes(documents, project)
+        errors += clashes(documents, asked)
     return {
         "valid": not errors,
         "errors": errors,

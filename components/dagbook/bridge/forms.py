@@ -9,7 +9,6 @@ from typing import Any
 from dagbook.bridge.known_types import notebook_type
 from dagbook.bridge.verbs import Asked
 from dagbook.catalogue.entries import Entry, find_entries
-from dagbook.component_index import index_components
 from dagbook.labels import LABELS, label_of
 from dagbook.notebook_runner.form_schema import form_schema
 from dagbook.notebook_runner.policy_problems import policy_in_force
@@ -73,7 +72,7 @@ def schema(
 ) -> dict[str, Any]:
     """What a form for a notebook asks for: the pair of schemas, labelled, with the policy in it."""
     project = asked.project
-    found = index_components(project).choose(notebook, component)
+    found = asked.index.choose(notebook, component)
     if type is None and found is not None:
         type = found.document.type
     class_ = notebook_type(asked, project, type)
@@ -120,7 +119,7 @@ def options(
     from dagbook.execution.kernelspec import kernel_names
 
     project = asked.project
-    found = index_components(project).choose(notebook, component)
+    found = asked.index.choose(notebook, component)
     if type is None and found is not None:
         type = found.document.type
     platform = policy_in_force(notebook_type(asked, project, type), project.root)

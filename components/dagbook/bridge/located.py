@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dagbook.component_index import index_components
+from dagbook.bridge.verbs import Asked
 from dagbook.component_keys import KeyTable
 from dagbook.defs_yaml import Document
 from dagbook.findings import Finding
@@ -26,11 +26,12 @@ def located(document: Document, project: Project) -> list[dict[str, Any]]:
     ]
 
 
-def clashes(documents: Sequence[Document], project: Project) -> list[dict[str, Any]]:
+def clashes(documents: Sequence[Document], asked: Asked) -> list[dict[str, Any]]:
     """Keys that another component of the project has already, and circles of `deps`."""
     own = {(document.file.path, document.index) for document in documents}
+    project = asked.project
     table = KeyTable(project)
-    for component in index_components(project).components:
+    for component in asked.index.components:
         document = component.document
         if (document.file.path, document.index) not in own:
             table.add(document)

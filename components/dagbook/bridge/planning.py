@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,20 @@ from dagbook.bridge.verbs import Asked
 from dagbook.bridge.wishes import wish_of_form
 from dagbook.bridge_protocol import BridgeError, Code
 from dagbook.changes_in_words import changes_in_words, in_one_line
-from dagbook.component_index import Component, index_components
+from dagbook.component_index import Component
 from dagbook.defs_yaml import ComponentFile, Document, shown_path
 from dagbook.errors import DagbookError
 from dagbook.policy.sizes_in_force import sizes_in_force
 from dagbook.project import Project
 from dagbook.scheduling import COMPONENT_TYPE, Plan, Wish, next_runs, plan_schedule, said_schedule
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and the attributes as they are now; None where there is no component yet."""
+
+    plan: Plan
+    before: Mapping[str, Any] | None
 
 
 def plan_change(
@@ -31,14 +40,14 @@ def plan_change(
     type_name: str | None,
     *,
     checked: bool,
-) -> Plan:
+) -> Planned:
     """What to write so that a notebook has these attributes, or so that a wish comes true.
 
     Raises:
         DagbookError: it cannot be.
     """
     project = asked.project
-    found = index_components(project).choose(notebook, component)
+    found = asked.index.choose(notebook, component)
     now = None if found is None else found.document.type
     require_trusted_type(asked, type_name or now)
     if (attributes is None) == (wish is None):
@@ -48,13 +57,21 @@ def plan_change(
         class_ = notebook_type(asked, project, name)
         asset = None if found is None else found.key
         schema = schema_of(project, class_, notebook, asset, name)["dataSchema"]
-        before = {} if found is None else found.document.attributes
-        asked_for = wish_of_form(attributes, before, schema, type_name)
+        written = {} if found is None else found.document.attributes
+        asked_for = wish_of_form(attributes, written, schema, type_name)
     else:
         assert wish is not None
         asked_for = _wish(wish, type_name)
-    path = project.root / notebook
-    return plan_schedule(project, path, asked_for, component=component, checked=checked)
+    before = None if found is None else found.document.attributes
+    plan = plan_schedule(
+        project,
+        project.root / notebook,
+        asked_for,
+        component=component,
+        checked=checked,
+        index=asked.index,
+    )
+    return Planned(plan, before)
 
 
 def as_asked(
@@ -67,12 +84,14 @@ def as_asked(
 ) -> Document:
     """The document that would be written; where nothing can be planned, one as it was asked for."""
     try:
-        plan = plan_change(asked, notebook, attributes, None, component, type_name, checked=False)
-        return document_in(plan)
+        planned = plan_change(
+            asked, notebook, attributes, None, component, type_name, checked=False
+        )
+        return document_in(planned.plan)
     except BridgeError:
         raise
     except DagbookError:
-        index = index_components(project)
+        index = asked.index
         found = index.choose(notebook, component)
         path = index.new_folder(notebook) / "defs.yaml" if found is None else found.path
         name = type_name or (found.document.type if found else None) or COMPONENT_TYPE
@@ -80,12 +99,12 @@ def as_asked(
         return ComponentFile.new(path, name, {"notebook": notebook, **given}).documents[0]
 
 
-def told_plan(plan: Plan) -> dict[str, Any]:
+def told_plan(planned: Planned) -> dict[str, Any]:
     """A plan as answers have it."""
+    plan = planned.plan
     document = document_in(plan)
-    before = _before(plan)
     after = document.attributes
-    changes = changes_in_words(before, after, default_size(plan.project))
+    changes = changes_in_words(planned.before, after, default_size(plan.project))
     return {
         "file": shown_path(plan.file.path),
         "component": plan.component,
@@ -124,13 +143,13 @@ def said_times(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def require_component(project: Project, notebook: str, component: str | None) -> Component:
+def require_component(asked: Asked, notebook: str, component: str | None) -> Component:
     """The component of a notebook.
 
     Raises:
         DagbookError: it has none, or several.
     """
-    found = index_components(project).choose(notebook, component)
+    found = asked.index.choose(notebook, component)
     if found is None:
         raise DagbookError(f'{notebook} is not scheduled: say when, for example "daily 06:00"')
     return found
@@ -171,11 +190,3 @@ def _wish(given: Mapping[str, Any], type_name: str | None) -> Wish:
                 f"`wish` takes {', '.join(known)}, as `dagbook schedule` does: see `{name}`",
             )
     return Wish(**given, type=type_name)
-
-
-def _before(plan: Plan) -> dict[str, Any] | None:
-    if plan.created:
-        return None
-    index = index_components(plan.project)
-    found = next((c for c in index.components if c.name == plan.component), None)
-    return None if found is None else found.document.attributes

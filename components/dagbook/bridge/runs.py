@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagbook.bridge.verbs import Asked
-from dagbook.component_index import Component, index_components
+from dagbook.component_index import Component
 from dagbook.errors import DagbookError
 from dagbook.notebook import code_version, local_modules, read_notebook
 from dagbook.project import Project
@@ -45,7 +45,7 @@ def runs(
     project = asked.project
     assets = None
     if notebook is not None:
-        own = index_components(project).of_notebook(notebook)
+        own = asked.index.of_notebook(notebook)
         assets = {c.key for c in own if component in (None, c.name, c.key)}
     return {"runs": [told_of(run) for run in _runs(project, limit, assets)]}
 
@@ -53,7 +53,7 @@ def runs(
 def state(asked: Asked, notebook: str, component: str | None = None) -> dict[str, Any]:
     """How a notebook stands: its schedule, next and last run, whether it was edited since."""
     project = asked.project
-    own = index_components(project).of_notebook(notebook)
+    own = asked.index.of_notebook(notebook)
     if component is not None:
         own = [c for c in own if component in (c.name, c.key)]
     states = [_state(asked, project, each) for each in own]

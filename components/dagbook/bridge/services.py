@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dagbook.bridge.verbs import Asked
-from dagbook.component_index import index_components
 from dagbook.errors import DagbookError
-from dagbook.project import Project
 from dagbook.services.running import find_services, reload_services
 from dagbook.services.schedules import switch_off, switch_on
 
@@ -26,18 +24,19 @@ def reload(asked: Asked) -> dict[str, Any]:
 
 def pause(asked: Asked, notebook: str, component: str | None = None) -> dict[str, Any]:
     """Switch a notebook's schedule off; its settings stay."""
-    return _switch(asked.project, notebook, component, on=False)
+    return _switch(asked, notebook, component, on=False)
 
 
 def resume(asked: Asked, notebook: str, component: str | None = None) -> dict[str, Any]:
     """Switch it on again."""
-    return _switch(asked.project, notebook, component, on=True)
+    return _switch(asked, notebook, component, on=True)
 
 
-def _switch(project: Project, notebook: str, component: str | None, *, on: bool) -> dict[str, Any]:
-    found = index_components(project).choose(notebook, component)
+def _switch(asked: Asked, notebook: str, component: str | None, *, on: bool) -> dict[str, Any]:
+    found = asked.index.choose(notebook, component)
     if found is None or "schedule" not in found.document.attributes:
         raise DagbookError(f'{notebook} is not scheduled: say when, for example "daily 06:00"')
+    project = asked.project
     # Asks Dagster how it names things.
     from dagbook.sample_run import schedule_name
 

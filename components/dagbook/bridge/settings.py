@@ -21,7 +21,6 @@ from dagbook.bridge.planning import (
 from dagbook.bridge.verbs import Asked
 from dagbook.bridge_protocol import BridgeError, Code
 from dagbook.changes_in_words import changes_in_words, in_one_line
-from dagbook.component_index import index_components
 from dagbook.defs_yaml import ComponentFile, shown_path
 from dagbook.errors import DagbookError
 from dagbook.project import create_project, find_project
@@ -33,8 +32,7 @@ UNCHECKED = "unchecked"
 
 def settings(asked: Asked, notebook: str, component: str | None = None) -> dict[str, Any]:
     """What is written for a notebook, and the `base` that a later `write` is compared with."""
-    project = asked.project
-    found = index_components(project).choose(notebook, component)
+    found = asked.index.choose(notebook, component)
     if found is None:
         return {"component": None, "type": COMPONENT_TYPE, "attributes": {}, "base": None}
     document = found.document
@@ -59,8 +57,8 @@ def preview(
     type: str | None = None,
 ) -> dict[str, Any]:
     """What `write` would write, to the byte."""
-    plan = plan_change(asked, notebook, attributes, wish, component, type, checked=False)
-    return told_plan(plan)
+    planned = plan_change(asked, notebook, attributes, wish, component, type, checked=False)
+    return told_plan(planned)
 
 
 def diff(
@@ -92,12 +90,12 @@ def write(
         if not (asked.root / notebook).is_file():
             raise DagbookError(f"{notebook} does not exist in {asked.root}")
         made = create_project(asked.root)
-    plan = plan_change(asked, notebook, attributes, wish, component, type, checked=True)
-    _refuse_changed(plan.file, base)
-    told = told_plan(plan)
-    told["written"] = plan.write()
+    planned = plan_change(asked, notebook, attributes, wish, component, type, checked=True)
+    _refuse_changed(planned.plan.file, base)
+    told = told_plan(planned)
+    told["written"] = planned.plan.write()
     told["made_project"] = None if made is None else made.module
-    told["base"] = digest(plan.file.path)
+    told["base"] = digest(planned.plan.file.path)
     return told
 
 
@@ -105,7 +103,7 @@ def remove(
     asked: Asked, notebook: str, component: str | None = None, base: str | None = UNCHECKED
 ) -> dict[str, Any]:
     """Take a notebook's component out, with its file and the folder it leaves empty."""
-    found = require_component(asked.project, notebook, component)
+    found = require_component(asked, notebook, component)
     file = found.document.file
     if len(file.documents) > 1:
         raise DagbookError(

@@ -44,7 +44,6 @@ def run_trial(
     import dagster as dg
 
     from dagbook.bridge.runs import told_of
-    from dagbook.component_index import index_components
     from dagbook.notebook_runner.asset import op_name
     from dagbook.sample_run import components_in, definitions_of, last_partition
     from dagbook.services import open_instance, prepare_instance
@@ -52,7 +51,7 @@ def run_trial(
     from dagbook.validation import importable
 
     project = asked.project
-    found = index_components(project).choose(notebook, component)
+    found = asked.index.choose(notebook, component)
     if found is None:
         raise DagbookError(f'{notebook} is not scheduled: say when, for example "daily 06:00"')
     components_in(found.path)  # refuses what would not load

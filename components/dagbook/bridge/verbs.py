@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dagbook.component_index import ComponentIndex
     from dagbook.project import Project
 
 
@@ -40,7 +42,7 @@ class Asked:
     is_trusted: bool
     tell: Callable[[Mapping[str, Any]], None] = lambda _: None
 
-    @property
+    @cached_property
     def project(self) -> Project:
         """The project.
 
@@ -50,6 +52,17 @@ class Asked:
         from dagbook.project import require_project
 
         return require_project(self.root)
+
+    @cached_property
+    def index(self) -> ComponentIndex:
+        """The project's components, read once for each question.
+
+        Raises:
+            DagbookError: the folder is no project.
+        """
+        from dagbook.component_index import index_components
+
+        return index_components(self.project)
 
 
 def _verbs() -> dict[str, Verb]:

@@ -1,5 +1,6 @@
 """``python -m dagbook.bridge.worker``: has Dagster and the components loaded, and answers."""
 
+import contextlib
 import faulthandler
 import importlib
 import os
@@ -16,6 +17,7 @@ from dagbook.bridge.answering import answer, error_json
 from dagbook.bridge.code_watch import component_modules
 from dagbook.bridge.verbs import VERBS, Asked
 from dagbook.bridge_protocol import line_of, message_of
+from dagbook.errors import DagbookError
 from dagbook.trust import withhold_code
 
 
@@ -84,6 +86,8 @@ class Worker:
                 importlib.import_module(name)
             except ImportError:
                 return  # whoever needs it says what is missing
+        with contextlib.suppress(DagbookError):
+            _ = Asked(self.root, self.trusted).index  # read now, the first answer is quick
         gc.freeze()
 
     def _imported(self) -> Iterator[str]:
