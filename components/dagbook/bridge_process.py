@@ -80,7 +80,8 @@ class BridgeProcess:
             threading.Thread(target=self._read_answers, daemon=True, name="dagbook-bridge"),
             threading.Thread(target=self._read_words, daemon=True, name="dagbook-bridge-words"),
         ]
-        for reader in self._readers:
+        # Whoever reads the answers waits at their end for the other.
+        for reader in reversed(self._readers):
             reader.start()
         self.hello = self._await_hello()
 

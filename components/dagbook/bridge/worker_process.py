@@ -70,7 +70,7 @@ class WorkerProcess:
             threading.Thread(target=self._read_answers, daemon=True),
             threading.Thread(target=self._read_words, daemon=True),
         ]
-        for reader in self._readers:
+        for reader in reversed(self._readers):
             reader.start()
         self._write({"root": str(root), "trusted": trusted, "left_out": dict(left_out)})
 
