@@ -148,12 +148,12 @@ class Dispatcher:
             except (TooSlow, Ended) as error:
                 culprit = worker.culprit(error)
                 self._replace()
-                if self._leave_out(culprit):
+                if self._leave_out(culprit) and not question.verb.changes:
                     continue
                 self._back_off(error)
                 raise culprit.as_error(question.verb.name) from None
             self._watch.imported |= worker.imported
-            if self._watch.has_changed(snapshot):
+            if self._watch.has_changed(snapshot) and not question.verb.changes:
                 # The answer may be of the old code, of the new, or of both.
                 self._replace()
                 continue

@@ -32,6 +32,8 @@ class Verb:
     """``module:function``, imported when it is first asked for"""
     needs_trust: bool = False
     """Whether there is no answer without the project's own code"""
+    changes: bool = False
+    """Whether something is different afterwards: then it is never asked a second time"""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ def _verbs() -> dict[str, Verb]:
         Verb("next_ticks", front, "dagbook.bridge.notebooks:ticks"),
         Verb("services", front, "dagbook.bridge.services:services", needs_trust=True),
         Verb("reload", front, "dagbook.bridge.services:reload", needs_trust=True),
-        Verb("pause", worker, "dagbook.bridge.services:pause", needs_trust=True),
-        Verb("resume", worker, "dagbook.bridge.services:resume", needs_trust=True),
+        Verb("pause", worker, "dagbook.bridge.services:pause", needs_trust=True, changes=True),
+        Verb("resume", worker, "dagbook.bridge.services:resume", needs_trust=True, changes=True),
         Verb("catalogue", worker, "dagbook.bridge.forms:catalogue"),
         Verb("form_schema", worker, "dagbook.bridge.forms:schema"),
         Verb("options", worker, "dagbook.bridge.forms:options"),
@@ -82,12 +84,14 @@ def _verbs() -> dict[str, Verb]:
         Verb("validate", worker, "dagbook.bridge.checking:validate"),
         Verb("preview", worker, "dagbook.bridge.settings:preview"),
         Verb("diff", worker, "dagbook.bridge.settings:diff"),
-        Verb("write", worker, "dagbook.bridge.settings:write"),
-        Verb("remove", worker, "dagbook.bridge.settings:remove"),
+        Verb("write", worker, "dagbook.bridge.settings:write", changes=True),
+        Verb("remove", worker, "dagbook.bridge.settings:remove", changes=True),
         Verb("cost", worker, "dagbook.bridge.checking:cost"),
         Verb("runs", worker, "dagbook.bridge.runs:runs", needs_trust=True),
         Verb("state", worker, "dagbook.bridge.runs:state"),
-        Verb("cancel_run", worker, "dagbook.bridge.runs:cancel_run", needs_trust=True),
+        Verb(
+            "cancel_run", worker, "dagbook.bridge.runs:cancel_run", needs_trust=True, changes=True
+        ),
         Verb("trial", run, "dagbook.bridge.trial:run_trial", needs_trust=True),
     ]
     return {verb.name: verb for verb in found}
