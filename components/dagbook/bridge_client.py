@@ -223,6 +223,7 @@ class Bridge:
                 process.end()
             elif process is not None:
                 self._note_end(process)
+                process.end()
             self._refuse_too_soon(process)
             self._process = None
             try:
