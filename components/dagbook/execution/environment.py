@@ -8,68 +8,8 @@ from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
 
-#: What programs need to find themselves, their user, their language and their libraries.
-ALLOWED_NAMES = frozenset(
-    [
-        "PATH",
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "TERM",
-        "HOSTNAME",
-        "TMPDIR",
-        "TMP",
-        "TEMP",
-        "PYTHONPATH",
-        "PYTHONHASHSEED",
-        "PYTHONUTF8",
-        "PYTHONIOENCODING",
-        "PYTHONDONTWRITEBYTECODE",
-        "PYTHONPYCACHEPREFIX",
-        "PYTHONNOUSERSITE",
-        "PYTHONUSERBASE",
-        "VIRTUAL_ENV",
-        "LD_LIBRARY_PATH",
-        "LD_PRELOAD",
-        "MPLBACKEND",
-        "MPLCONFIGDIR",
-        "IPYTHONDIR",
-        "JUPYTER_PATH",
-        "JUPYTER_DATA_DIR",
-        "JUPYTER_CONFIG_DIR",
-        "JUPYTER_PREFER_ENV_PATH",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "REQUESTS_CA_BUNDLE",
-        "CURL_CA_BUNDLE",
-        "JAVA_HOME",
-        "R_HOME",
-        "R_LIBS",
-        "R_LIBS_USER",
-        "R_LIBS_SITE",
-        "JULIA_DEPOT_PATH",
-        "SPARK_HOME",
-        "SPARK_LOCAL_IP",
-        "PYSPARK_PYTHON",
-        "PYSPARK_DRIVER_PYTHON",
-        "HADOOP_CONF_DIR",
-        "CUDA_HOME",
-        "CUDA_PATH",
-        "CUDA_VISIBLE_DEVICES",
-        "CUDA_DEVICE_ORDER",
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES",
-        "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER",
-    ]
-)
+from dagbook.environment_names import ALLOWED_NAMES, ALLOWED_PREFIXES, PROXY_NAMES
+
 #: How long the author's own `mlflow.*` calls wait, unless somebody says otherwise: about half a
 #: minute for a server that refuses, about two for one that never answers. MLflow itself would
 #: take four, sixteen, or as long as a server asks it to.
@@ -78,9 +18,6 @@ MLFLOW_PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
 }
-ALLOWED_PREFIXES = ("LC_", "XDG_", "CONDA_", "NVIDIA_", "DAGBOOK_ENVIRONMENT")
-#: Needed behind a company's proxy, but only when no user name and password stand in them.
-PROXY_NAMES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"})
 
 
 def kernel_environment(

@@ -30,7 +30,7 @@ VALUE_LENGTH = 60
 # At this indentation the notebook's own metadata stands, and no cell's: newlines in texts are
 # escaped in JSON.
 _ACCOUNT = b'\n  "dagbook": {'
-_GOOD_NAME = re.compile(r"(\d{8}T\d{6}Z)(?:\.(\d+))?.*-succeeded\.ipynb")
+GOOD_NAME = re.compile(r"(\d{8}T\d{6}Z)(?:\.(\d+))?.*-succeeded\.ipynb")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def compare_with_last_good(
         folder: else, where good runs lie: in it and in the folders directly below.
     """
     for path in [output] if output is not None else _good_runs(folder):
-        account = _read_account(path)
+        account = read_account(path)
         if account is None or account.get("status") != "succeeded":
             continue
         if not _is_same_notebook(account.get("notebook"), result.notebook):
@@ -96,7 +96,7 @@ def _good_runs(folder: Path) -> Iterator[Path]:
                 found += [
                     (name[1], int(name[2] or 1), Path(entry.path))
                     for entry in entries
-                    if (name := _GOOD_NAME.fullmatch(entry.name))
+                    if (name := GOOD_NAME.fullmatch(entry.name))
                 ]
     except OSError:
         pass  # what was found until then is enough
@@ -104,7 +104,7 @@ def _good_runs(folder: Path) -> Iterator[Path]:
         yield path
 
 
-def _read_account(path: Path) -> Mapping[str, Any] | None:
+def read_account(path: Path) -> Mapping[str, Any] | None:
     """What a stored notebook says of its own run; None for a file that is none of ours."""
     try:
         if not path.is_file():

@@ -13,7 +13,7 @@ from dagbook.execution.commit import CommitQuestion
 from dagbook.execution.interpreter import ask_kernel, describe_kernel, packages_hash
 from dagbook.execution.provenance import Origin, Provenance
 from dagbook.local_modules import local_modules
-from dagbook.notebook import code_version
+from dagbook.notebook import Notebook, code_version
 
 if TYPE_CHECKING:
     from dagbook.execution.messages import Conversation
@@ -43,13 +43,14 @@ class Tracing:
             files.append({"role": "notebook", "path": path, "sha256": notebook.file_hash})
         for role, paths in (("component", [component] if component else []), ("module", modules)):
             files += [
-                {"role": role, "path": _name(path, root), "sha256": _hash(path)} for path in paths
+                {"role": role, "path": _name(path, root), "sha256": file_hash(path)}
+                for path in paths
             ]
         sources = [*([component] if component else []), *modules]
         self.provenance = Provenance(
             files=files,
             code_version=code_version(notebook, *sources),
-            cells=outline(plan),
+            cells=outline(notebook),
             identity=_identity(plan.origin),
             limits=_limits(plan),
         )
@@ -101,10 +102,10 @@ class Tracing:
             self._has_news = True
 
 
-def outline(plan: Plan) -> list[list[Any]]:
+def outline(notebook: Notebook) -> list[list[Any]]:
     """Number, hash and first line of each code cell: what a later run is compared with."""
     found: list[list[Any]] = []
-    for cell in plan.notebook.cells[:MAX_CELLS]:
+    for cell in notebook.cells[:MAX_CELLS]:
         if cell.cell_type != "code":
             continue
         text = f"{cell.role or ''}\n{cell.source}".encode("utf-8", "surrogatepass")
@@ -120,7 +121,8 @@ def _name(path: Path, root: Path) -> str:
     return str(path)
 
 
-def _hash(path: Path) -> str | None:
+def file_hash(path: Path) -> str | None:
+    """SHA-256 of a file, in hexadecimal; None when it is gone."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
