@@ -147,8 +147,7 @@ def index_components(project: Project) -> ComponentIndex:
     broken: list[tuple[Path, DagbookError]] = []
     for path in project.component_files():
         try:
-            _refuse_too_much(path)
-            file = ComponentFile.load(path)
+            file = _load(path)
         except DagbookError as error:
             broken.append((path, error))
             continue
@@ -173,6 +172,29 @@ def components_of(project: Project, notebook: str) -> list[Component]:
         _refuse_too_much(path)
         found += [Component(project, d) for d in ComponentFile.load(path).documents]
     return [c for c in found if _runs_notebook(c.document) and c.notebook == notebook]
+
+
+# Who stays, and is asked again and again, has read most files before. Compared by their bytes:
+# the time on a file may stay when its text does not.
+_read_before: dict[Path, tuple[bytes, ComponentFile]] = {}
+_MOST_READ = 5000
+
+
+def _load(path: Path) -> ComponentFile:
+    known = _read_before.get(path)
+    if known is not None:
+        try:
+            if path.read_bytes() == known[0]:
+                return known[1].copy()
+        except OSError:
+            pass  # said below
+    _refuse_too_much(path)
+    file = ComponentFile.load(path)
+    if file.data is not None:
+        if len(_read_before) >= _MOST_READ:
+            _read_before.clear()
+        _read_before[path] = file.data, file.copy()
+    return file
 
 
 def _refuse_too_much(path: Path) -> None:

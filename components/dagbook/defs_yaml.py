@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -77,6 +78,16 @@ class ComponentFile:
         if attributes:
             text += "attributes:\n  " + block_text(attributes, 2) + "\n"
         return cls(Path(path), text, before=None)
+
+    def copy(self) -> ComponentFile:
+        """The same file, to be changed without changing this one."""
+        # What was parsed is replaced by a change, never changed itself.
+        return copy.copy(self)
+
+    @property
+    def data(self) -> bytes | None:
+        """The bytes that were read; None for a file that is not on disk yet."""
+        return self._before
 
     @property
     def documents(self) -> list[Document]:

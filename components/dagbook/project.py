@@ -8,10 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagbook.errors import DagbookError
 from dagbook.module_names import import_base
+
+if TYPE_CHECKING:
+    from dagbook.bridge_client import Bridge
 
 #: What Dagster reads as a component file, the first that exists in a folder wins.
 COMPONENT_FILE_NAMES = ("defs.yaml", "defs.yml", "component.yaml")
@@ -55,15 +58,28 @@ class Project:
         A folder with a component file is a leaf to Dagster: what lies below it is not loaded,
         except below a ``dagster.DefsFolderComponent``.
         """
-        return [path for path in self.all_component_files() if not self.hidden_by(path)]
+        every = self.all_component_files()
+        read: dict[Path, Path] = {}
+        for path in every:
+            read.setdefault(path.parent, path)
+        top = self.defs_folder
+        above = {folder for path in read for folder in _between(path, top)}
+        leaves = {
+            folder for folder in above & read.keys() if not _is_folder_component(read[folder])
+        }
+        return [
+            path
+            for folder, path in read.items()
+            if folder == top or leaves.isdisjoint(_between(folder, top))
+        ]
 
     def all_component_files(self) -> list[Path]:
         """Every file with a component file's name, also those that Dagster never reads."""
         return [
             folder / name
-            for folder in folders_below(self.defs_folder)
+            for folder, files in _walk_below(self.defs_folder)
             for name in COMPONENT_FILE_NAMES
-            if (folder / name).is_file()
+            if name in files and (folder / name).is_file()
         ]
 
     def component_paths(self, below: Path | None = None) -> list[Path]:
@@ -174,6 +190,20 @@ def create_project(root: Path | str, *, name: str | None = None) -> Project:
     return make_project(Path(root), name)[0]
 
 
+def open_bridge(project: Project | Path | str) -> Bridge:
+    """What asks a project's own Python about its components; see `dagbook.bridge_client`.
+
+    Args:
+        project: the project, or a file or folder in it.
+
+    Raises:
+        DagbookError: the project's settings cannot be read.
+    """
+    from dagbook.bridge_client import Bridge
+
+    return Bridge.open(project)
+
+
 def absolute_path(path: Path) -> Path:
     """The path from the root of the file system, without `..` and with its links kept."""
     # Not `resolve`: a notebook that is a link into a data folder belongs where the link is.
@@ -255,14 +285,28 @@ def _folder_of(base: Path, module: str) -> Path:
 
 def folders_below(top: Path) -> Iterator[Path]:
     """A folder and all folders below it, also through links, that Dagster looks into."""
+    for folder, _ in _walk_below(top):
+        yield folder
+
+
+def _walk_below(top: Path) -> Iterator[tuple[Path, list[str]]]:
+    """The same, each with the names of what is no folder in it."""
     seen = set()
-    for current, names, _ in os.walk(top, followlinks=True):
+    for current, names, files in os.walk(top, followlinks=True):
         real = os.path.realpath(current)
         # A link to a folder above it would be walked forever.
         names[:] = [] if real in seen else sorted(n for n in names if _is_walked(n))
         if real not in seen:
             seen.add(real)
-            yield Path(current)
+            yield Path(current), files
+
+
+def _between(folder: Path, top: Path) -> Iterator[Path]:
+    """The folders above one, up to the top and with it."""
+    for above in folder.parents:
+        yield above
+        if above == top:
+            return
 
 
 def _is_walked(name: str) -> bool:

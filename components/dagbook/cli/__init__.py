@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("dagbook.cli.runs", "list the runs of this project, open one"),
     "components": ("dagbook.cli.components", "list and document the components there are"),
     "describe": ("dagbook.cli.describe", "show what one component takes, with an example"),
+    "trust": ("dagbook.cli.trust", "say that a project's code may run"),
     "platform": ("dagbook.cli.platform", "show what is allowed, what was launched, what it cost"),
 }
 
@@ -81,8 +82,13 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise DagbookError(f"`{name}` is not a command. {did_you_mean(name, COMMANDS)}")
     module = importlib.import_module(COMMANDS[name][0])
-    parser = build_parser(name, module)
-    return int(module.run(parser.parse_args(arguments[1:])))
+    given = build_parser(name, module).parse_args(arguments[1:])
+    if name != "run":  # which starts a measured race, and the one notebook it is given
+        from dagbook.cli.trust import ASK_BEFORE, ask_before
+
+        if name in ASK_BEFORE:
+            ask_before(given)
+    return int(module.run(given))
 
 
 class _Parser(argparse.ArgumentParser):

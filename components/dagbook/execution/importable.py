@@ -19,9 +19,11 @@ ASK_SECONDS = 5.0
 
 # Looking for a top-level name imports nothing. Its own folder is not searched: what lies where
 # we happen to be started is not installed.
+# So also not for what this code itself imports.
 _CODE = """
-import importlib.util, json, sys
+import sys
 sys.path = [folder for folder in sys.path if folder]
+import importlib.util, json
 found = []
 for name in json.loads(sys.argv[1]):
     try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -30,22 +33,33 @@ class Registry:
     @classmethod
     def of(cls, project: Project | None) -> Registry:
         """The registry of this Python environment, with what the project itself registers."""
-        # Slow, and nobody who only parses YAML needs it.
-        import importlib.metadata
-
-        # All at once: each question for a group reads what every package says.
-        points = importlib.metadata.entry_points()
-        found = {
-            entry.value for group in ENTRY_POINT_GROUPS for entry in points.select(group=group)
-        }
-        if project is not None:
-            found |= set(own_modules(project))
-        return cls(frozenset(found))
+        found = _installed(tuple(map(_time_of, sys.path)))
+        return cls(found if project is None else found.union(own_modules(project)))
 
     def knows(self, type_name: str) -> bool:
         """Whether the module of a type is registered."""
         module = type_name.rpartition(".")[0]
         return module in self.modules or f"{module.rpartition('.')[0]}.*" in self.modules
+
+
+def _time_of(path: str) -> tuple[str, int]:
+    """When something was last installed into a folder, or taken out of it."""
+    try:
+        return path, os.stat(path).st_mtime_ns  # noqa: PTH116 (the path may be empty)
+    except OSError:
+        return path, 0
+
+
+@functools.lru_cache(maxsize=4)
+def _installed(_times: tuple[tuple[str, int], ...]) -> frozenset[str]:
+    # Slow, and nobody who only parses YAML needs it.
+    import importlib.metadata
+
+    # All at once: each question for a group reads what every package says.
+    points = importlib.metadata.entry_points()
+    return frozenset(
+        entry.value for group in ENTRY_POINT_GROUPS for entry in points.select(group=group)
+    )
 
 
 def own_modules(project: Project) -> Iterable[str]:
