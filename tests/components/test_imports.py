@@ -85,7 +85,9 @@ LAYERS = {
         names={"dagster"},
     ),
     # In the researcher's kernel, which need not have any of it.
-    "magics": layer("core", names={"IPython"}),
+    "magics": layer("core", "form", names={"IPython"}),
+    # ipywidgets brings IPython, and for its tools of old the kernel's side of it.
+    "form": layer("core", "magics", loads={"IPython", "ipykernel", "jupyter_client", "zmq"}),
 }
 
 PLACES = {
@@ -149,7 +151,7 @@ MODULES = dict(find_modules())
 def layer_of(module: str) -> str:
     package, _, rest = module.partition(".")
     if package == "dagbook_magics":
-        return "magics"
+        return "form" if rest.startswith("form") else "magics"
     return PLACES.get(rest.split(".")[0], "core")
 
 
