@@ -82,11 +82,10 @@ def _import(module_name: str, name: str) -> Any:
         raise DagbookError(f"`{module_name}` needs `{missing}`, which is not installed") from None
     except DagbookError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         words = " ".join(str(error).split())
-        raise DagbookError(
-            f"`{module_name}` cannot be imported: {type(error).__name__}: {words}"
-        ) from None
+        said = f"{type(error).__name__}: {words}" if words else type(error).__name__
+        raise DagbookError(f"`{module_name}` cannot be imported: {said}") from None
 
 
 def _names(module: Any) -> list[str]:

@@ -34,7 +34,7 @@ def offer(
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         try:
             value = getattr(importlib.import_module(components[name]), name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             from dagbook.unavailable_component import unavailable_component
 
             value = unavailable_component(name, error, module=module)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from dagbook.atomic_write import write_atomically
@@ -66,6 +67,7 @@ def _make_project(root: Path, name: str | None) -> tuple[Project, list[Path]]:
     if existing is None:
         write_atomically(root / "dg.toml", _dg_toml(name or module_name(root.name, root)))
         made.append(root / "dg.toml")
+        _trust(root)
     project = existing or require_project(root)
     if not project.defs_folder.is_dir():
         # git knows no empty folders, and a clone without this one would not load.
@@ -74,6 +76,15 @@ def _make_project(root: Path, name: str | None) -> tuple[Project, list[Path]]:
     if _ignore_in_git(root / ".gitignore"):
         made.append(root / ".gitignore")
     return project, made
+
+
+def _trust(root: Path) -> None:
+    """Whoever makes a project trusts it; where that cannot be written down they are asked later."""
+    from dagbook.trust import is_trusted, trust_project
+
+    with suppress(DagbookError):
+        if not is_trusted(root):
+            trust_project(root)
 
 
 def _refuse_other_config(root: Path) -> None:

@@ -8,10 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagbook.errors import DagbookError
 from dagbook.module_names import import_base
+
+if TYPE_CHECKING:
+    from dagbook.bridge_client import Bridge
 
 #: What Dagster reads as a component file, the first that exists in a folder wins.
 COMPONENT_FILE_NAMES = ("defs.yaml", "defs.yml", "component.yaml")
@@ -172,6 +175,20 @@ def create_project(root: Path | str, *, name: str | None = None) -> Project:
     from dagbook.new_project import make_project
 
     return make_project(Path(root), name)[0]
+
+
+def open_bridge(project: Project | Path | str) -> Bridge:
+    """What asks a project's own Python about its components; see `dagbook.bridge_client`.
+
+    Args:
+        project: the project, or a file or folder in it.
+
+    Raises:
+        DagbookError: the project's settings cannot be read.
+    """
+    from dagbook.bridge_client import Bridge
+
+    return Bridge.open(project)
 
 
 def absolute_path(path: Path) -> Path:

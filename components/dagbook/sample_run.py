@@ -117,9 +117,9 @@ def run_sample(component: Component, parameters: Mapping[str, str]) -> SampleRun
         overrides = {"telemetry": {"enabled": False}}
         with dg.DagsterInstance.local_temp(home, overrides) as instance:
             with importable(project), loading_for(Sample(folder, size)):
-                defs = _load(project, path)
+                defs = definitions_of(project, path)
             key = dg.AssetKey(component.key.split("/"))
-            partition = _last_partition(defs, key, component)
+            partition = last_partition(defs, key, component)
             result = run_asset(
                 defs.resolve_implicit_global_asset_job_def(),
                 instance,
@@ -155,7 +155,12 @@ def schedule_name(key: str) -> str:
     return f"{op_name(AssetKey(key.split('/')))}_schedule"
 
 
-def _load(project: Project, path: Path) -> dg.Definitions:
+def definitions_of(project: Project, path: Path) -> dg.Definitions:
+    """What one component file makes, screened; the project must be importable.
+
+    Raises:
+        DagbookError: it cannot be loaded.
+    """
     import dagster as dg
 
     from dagbook.location_trees import quiet
@@ -186,7 +191,12 @@ def _config(component: Component, typed: Mapping[str, str]) -> dict[str, Any]:
     return {"parameters": {name: resolved[name] for name in typed}}
 
 
-def _last_partition(defs: dg.Definitions, key: dg.AssetKey, component: Component) -> str | None:
+def last_partition(defs: dg.Definitions, key: dg.AssetKey, component: Component) -> str | None:
+    """The last complete partition of a component; None where it has no partitions.
+
+    Raises:
+        DagbookError: none is complete yet.
+    """
     import dagster as dg
 
     from dagbook.notebook_runner.partitions import last_complete_partition

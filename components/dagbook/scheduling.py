@@ -12,6 +12,7 @@ from dagbook.component_index import Component, index_components
 from dagbook.cron import next_ticks
 from dagbook.defs_yaml import ComponentFile, Document
 from dagbook.errors import DagbookError
+from dagbook.labels import LABELS
 from dagbook.notebook import Notebook, read_notebook, resolve_parameters
 from dagbook.policy.sizes import find_size
 from dagbook.policy.sizes_in_force import sizes_in_force
@@ -22,6 +23,10 @@ from dagbook.time_zones import find_zone, local_zone_name
 COMPONENT_TYPE = "dagbook.NotebookRunnerComponent"
 
 _SAID_ABOVE = {"notebook", "schedule", "compute_size", "parameters"}
+
+_SCHEDULE = ("schedule",)
+#: The order in which keys that a file does not have yet are written: as people read them.
+_ORDER = tuple(name for name in LABELS if "." not in name)
 
 #: What a schedule's time zone is when its YAML names none.
 DEFAULT_TIMEZONE = "UTC"
@@ -34,10 +39,14 @@ class Wish:
     schedule: str | None = None
     timezone: str | None = None
     size: str | None = None
-    parameters: Mapping[str, str] | None = None
-    """Values as typed, read by the type of their parameter"""
+    parameters: Mapping[str, Any] | None = None
+    """Values; text is read by the type of its parameter, as typed"""
     attributes: Mapping[str, Any] | None = None
     """Other attributes of the component, by key; dots lead into nested ones"""
+    removed: tuple[tuple[str, ...], ...] = ()
+    """Attributes to take out, each as the keys that lead to it"""
+    type: str | None = None
+    """The component's type"""
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,12 @@ class Plan:
 
 
 def plan_schedule(
-    project: Project, notebook: Path, wish: Wish, *, component: str | None = None
+    project: Project,
+    notebook: Path,
+    wish: Wish,
+    *,
+    component: str | None = None,
+    checked: bool = True,
 ) -> Plan:
     """Work out what to write so that a notebook runs as wished. Nothing is written.
 
@@ -97,6 +111,7 @@ def plan_schedule(
         wish: what is asked for.
         component: which component to change, where several run the notebook; a new name makes
             a further one.
+        checked: refuse what Dagster could not load or run; a preview shows it all the same.
 
     Raises:
         DagbookError: something wished for does not exist, or several components would do.
@@ -113,12 +128,12 @@ def plan_schedule(
         find_size(wish.size, sizes)
     parameters = _parameters(read, wish.parameters or {})
     if existing is None:
-        if cron is None:
+        if cron is None and _SCHEDULE not in wish.removed:
             raise DagbookError(f'{name} has no schedule yet: say when, for example "daily 06:00"')
         folder = index.new_folder(name, component)
         file = ComponentFile.new(
             folder / "defs.yaml",
-            COMPONENT_TYPE,
+            wish.type or COMPONENT_TYPE,
             _attributes(name, cron, wish, parameters, default_size),
         )
         _set_others(file.documents[0], wish)
@@ -129,7 +144,8 @@ def plan_schedule(
         before = existing.document.attributes
         _update(existing, cron, wish, parameters, default_size)
     document = file.documents[existing.document.index if existing else 0]
-    _require_sound(document, project)
+    if checked:
+        _require_sound(document, project)
     after = document.attributes
     now = _schedule_of(after) or ("", DEFAULT_TIMEZONE)
     return Plan(
@@ -151,23 +167,31 @@ def _name_in(project: Project, notebook: Path) -> str:
     return name
 
 
-def _parameters(notebook: Notebook, typed: Mapping[str, str]) -> dict[str, Any]:
+def _parameters(notebook: Notebook, typed: Mapping[str, Any]) -> dict[str, Any]:
     # Names in braces are filled in when a run starts; until then only the name can be checked.
-    later = {name: value for name, value in typed.items() if "{{" in value}
+    later = {name: v for name, v in typed.items() if isinstance(v, str) and "{{" in v}
     known = {parameter.name for parameter in notebook.parameters}
     now = {name: value for name, value in typed.items() if name not in later or name not in known}
-    resolved = resolve_parameters(notebook, now, from_text=True, complete=False)
+    resolved: dict[str, Any] = {}
+    for as_text in (True, False):
+        # A form has numbers and lists where a command line has only text.
+        part = {name: v for name, v in now.items() if isinstance(v, str) is as_text}
+        if part:
+            resolved |= resolve_parameters(notebook, part, from_text=as_text, complete=False)
     return {name: {**later, **resolved}[name] for name in typed}
 
 
 def _attributes(
-    notebook: str, cron: str, wish: Wish, parameters: Mapping[str, Any], default_size: str
+    notebook: str,
+    cron: str | None,
+    wish: Wish,
+    parameters: Mapping[str, Any],
+    default_size: str,
 ) -> dict[str, Any]:
-    timezone = wish.timezone or local_zone_name()
-    attributes: dict[str, Any] = {
-        "notebook": notebook,
-        "schedule": {"cron": cron, "timezone": timezone},
-    }
+    attributes: dict[str, Any] = {"notebook": notebook}
+    if cron is not None:
+        timezone = wish.timezone or local_zone_name()
+        attributes["schedule"] = {"cron": cron, "timezone": timezone}
     if wish.size not in (None, default_size):
         attributes["compute_size"] = wish.size
     if parameters:
@@ -183,9 +207,15 @@ def _update(
     default_size: str,
 ) -> None:
     document, name = component.document, component.notebook
-    at = ("attributes", "schedule")
+    if wish.type not in (None, document.type):
+        document.set(("type",), wish.type)
+    for keys in wish.removed:
+        document.delete(("attributes", *keys))
+    at = ("attributes", *_SCHEDULE)
     before = _schedule_of(document.attributes)
-    if before is None:
+    if before is None and cron is None and _SCHEDULE in wish.removed:
+        pass
+    elif before is None:
         if cron is None:
             raise DagbookError(f'{name} has no schedule yet: say when, for example "daily 06:00"')
         timezone = wish.timezone or local_zone_name()
@@ -210,8 +240,14 @@ def _update(
 
 
 def _set_others(document: Document, wish: Wish) -> None:
-    for key, value in (wish.attributes or {}).items():
+    # In one order, or the same choices would make another file when they come from a form.
+    for key, value in sorted((wish.attributes or {}).items(), key=_place_of):
         document.set(("attributes", *key.split(".")), value)
+
+
+def _place_of(item: tuple[str, Any]) -> int:
+    first = item[0].partition(".")[0]
+    return _ORDER.index(first) if first in _ORDER else len(_ORDER)
 
 
 def _schedule_of(attributes: Mapping[str, Any]) -> tuple[str, str] | None:

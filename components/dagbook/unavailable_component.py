@@ -12,7 +12,7 @@ class AnyAttributes(dg.Model, extra="allow"):
 
 
 def unavailable_component(
-    name: str, error: Exception, *, module: str = "dagbook"
+    name: str, error: BaseException, *, module: str = "dagbook"
 ) -> type[dg.Component]:
     """Make a component class that only says why the real one cannot be loaded.
 

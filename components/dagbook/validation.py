@@ -26,6 +26,7 @@ from dagbook.policy.screening import screening_rules
 from dagbook.project import Project
 from dagbook.safe_yaml import Refusal, Screening, ScreeningRules, screen_text
 from dagbook.schema_locations import located_errors
+from dagbook.trust import is_code_withheld
 
 Loc = tuple[Any, ...]
 
@@ -130,8 +131,15 @@ def platform_findings(project: Project) -> list[Finding]:
     return platform_problems(path)
 
 
-def document_problems(document: Document, project: Project) -> list[Finding]:
+def document_problems(
+    document: Document, project: Project, *, judged: bool = True
+) -> list[Finding]:
     """Find everything wrong with one component, as far as the other files do not matter.
+
+    Args:
+        document: the component.
+        project: its project.
+        judged: whether the platform's rules are asked as well.
 
     Raises:
         DagbookError: Dagster is not installed.
@@ -143,7 +151,7 @@ def document_problems(document: Document, project: Project) -> list[Finding]:
     ).refusals
     own = tuple(r for r in refusals if r.document in (None, document.index))
     with importable(project):
-        return _problems(_Screened(document, own), project, judged=True)
+        return _problems(_Screened(document, own), project, judged=judged)
 
 
 def _validate_files(
@@ -385,7 +393,7 @@ def project_importable(project: Project) -> Iterator[Project]:
 def importable(project: Project) -> Iterator[None]:
     """Have a project's own modules found while its components are looked at."""
     folder = str(project.import_root)
-    if folder in sys.path:
+    if folder in sys.path or is_code_withheld():
         yield
         return
     sys.path.insert(0, folder)

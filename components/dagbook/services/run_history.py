@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,8 @@ class Run:
     reason: str | None
     executed_notebook: Path | None
     executed_html: Path | None
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """All it told Dagster of itself, by name: metrics, what it used and cost, its checks"""
 
 
 def list_runs(
@@ -72,15 +74,45 @@ def list_runs(
         DagbookError: Dagster is not installed, or its instance cannot be opened.
     """
     with open_instance(project) as instance:
-        if instance is None:
-            return []
-        found: list[Run] = []
-        for record in _records(instance):
-            if limit is not None and len(found) >= limit:
-                break
-            if assets is None or not set(_assets(record)).isdisjoint(assets):
-                found.append(_run(instance, record))
-        return found
+        return [] if instance is None else runs_in(instance, limit=limit, assets=assets)
+
+
+def runs_in(
+    instance: DagsterInstance,
+    *,
+    limit: int | None = None,
+    assets: Collection[str] | None = None,
+    known: MutableMapping[str, Run] | None = None,
+) -> list[Run]:
+    """The same of an instance that is open.
+
+    Args:
+        instance: where to look.
+        limit: how many at most.
+        assets: only runs of these, keys with slashes.
+        known: runs that ended and were looked at before; those found now are added.
+    """
+    found: list[Run] = []
+    for record in _records(instance):
+        if limit is not None and len(found) >= limit:
+            break
+        if assets is None or not set(_assets(record)).isdisjoint(assets):
+            found.append(_known_run(instance, record, {} if known is None else known))
+    return found
+
+
+def _known_run(
+    instance: DagsterInstance, record: RunRecord, known: MutableMapping[str, Run]
+) -> Run:
+    """A run; what one that ended had to say does not change any more, but for its tags."""
+    run = record.dagster_run
+    key = f"{run.run_id} {record.update_timestamp} {sorted(run.tags.items())}"
+    if key in known:
+        return known[key]
+    found = _run(instance, record)
+    if run.is_finished:
+        known[key] = found
+    return found
 
 
 def find_run(project: Project, run_id: str | None) -> Run:
@@ -147,6 +179,7 @@ def _run(instance: DagsterInstance, record: RunRecord) -> Run:
         reason=told.get("reason"),
         executed_notebook=_path(told.get(NOTEBOOK_KEY)),
         executed_html=_path(told.get(PAGE_KEY)),
+        told=told,
     )
 
 

@@ -1,4 +1,4 @@
-"""Switches the schedules of a running Dagster on."""
+"""Switches the schedules of a running Dagster on and off."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ query DagbookSchedules {
         name
         locationOrLoadError {
           ... on RepositoryLocation {
-            repositories { name schedules { name scheduleState { status } } }
+            repositories { name schedules { name scheduleState { id status } } }
           }
         }
       }
@@ -27,6 +27,17 @@ query DagbookSchedules {
 _START = """
 mutation DagbookStartSchedule($selector: ScheduleSelector!) {
   startSchedule(scheduleSelector: $selector) {
+    __typename
+    ... on ScheduleStateResult { scheduleState { status } }
+    ... on PythonError { message }
+    ... on UnauthorizedError { message }
+  }
+}
+"""
+
+_STOP = """
+mutation DagbookStopSchedule($id: String!) {
+  stopRunningSchedule(id: $id) {
     __typename
     ... on ScheduleStateResult { scheduleState { status } }
     ... on PythonError { message }
@@ -50,27 +61,48 @@ def switch_on(url: str, location: str, name: str) -> bool:
     Raises:
         DagbookError: Dagster does not answer, or refuses.
     """
+    return _switch(url, location, name, "RUNNING")
+
+
+def switch_off(url: str, location: str, name: str) -> bool:
+    """See to it that a schedule is off. It stays off until it is switched on again.
+
+    Returns:
+        False when Dagster knows no such schedule.
+
+    Raises:
+        DagbookError: Dagster does not answer, or refuses.
+    """
+    return _switch(url, location, name, "STOPPED")
+
+
+def _switch(url: str, location: str, name: str, wanted: str) -> bool:
     try:
         found = _find(ask(url, _SCHEDULES, {}), location, name)
         if found is None:
             return False
-        repository, status = found
-        if status == "RUNNING":
+        repository, state = found
+        if state["status"] == wanted:
             return True
-        selector = {
-            "repositoryLocationName": location,
-            "repositoryName": repository,
-            "scheduleName": name,
-        }
-        answer = ask(url, _START, {"selector": selector})["startSchedule"]
+        if wanted == "RUNNING":
+            selector = {
+                "repositoryLocationName": location,
+                "repositoryName": repository,
+                "scheduleName": name,
+            }
+            answer = ask(url, _START, {"selector": selector})["startSchedule"]
+        else:
+            answer = ask(url, _STOP, {"id": state["id"]})["stopRunningSchedule"]
     except OSError as error:
         raise DagbookError(f"Dagster at {url} does not answer ({error})") from None
     if answer["__typename"] != "ScheduleStateResult":
-        raise DagbookError(f"Dagster did not switch the schedule on: {answer.get('message', '')}")
+        word = "on" if wanted == "RUNNING" else "off"
+        text = answer.get("message", "")
+        raise DagbookError(f"Dagster did not switch the schedule {word}: {text}")
     return True
 
 
-def _find(data: dict[str, Any], location: str, name: str) -> tuple[str, str] | None:
+def _find(data: dict[str, Any], location: str, name: str) -> tuple[str, dict[str, str]] | None:
     entries = data["workspaceOrError"].get("locationEntries", [])
     for entry in entries:
         if entry["name"] != location:
@@ -78,5 +110,5 @@ def _find(data: dict[str, Any], location: str, name: str) -> tuple[str, str] | N
         for repository in (entry["locationOrLoadError"] or {}).get("repositories", ()):
             for schedule in repository["schedules"]:
                 if schedule["name"] == name:
-                    return repository["name"], schedule["scheduleState"]["status"]
+                    return repository["name"], schedule["scheduleState"]
     return None
