@@ -11,18 +11,26 @@ from dagbook.first_line import find_role_line
 from dagbook.report import RUN_FOLDER_VARIABLE
 from dagbook.roles import CellRoles, read_roles
 from dagbook_magics.role_line import THIS_CELL
+from dagbook_magics.saved import CellsSeen
 from dagbook_magics.tag_offer import TagOffer
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+    from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
 
 class CellWatch:
     """Watches the cells of one shell; quiet about all that have no role."""
 
-    def __init__(self, shell: InteractiveShell, offer: TagOffer) -> None:
+    def __init__(self, shell: InteractiveShell, offer: TagOffer, seen: CellsSeen) -> None:
         self._shell = shell
         self._offer = offer
+        self._seen = seen
+
+    def before_cell(self, info: ExecutionInfo) -> None:
+        """Remember what runs, to tell whether it was saved."""
+        cell_id = _parent_metadata(self._shell).get("cellId")
+        if isinstance(cell_id, str) and info.store_history:
+            self._seen.note(cell_id, str(info.raw_cell or ""))
 
     def after_cell(self, result: ExecutionResult) -> None:
         """Show what production makes of the cell that has just run."""

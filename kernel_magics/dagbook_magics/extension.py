@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dagbook_magics.cell_watch import CellWatch
+from dagbook_magics.line_magic import NAME, LineMagic
 from dagbook_magics.role_line import RoleLines
+from dagbook_magics.saved import CellsSeen
 from dagbook_magics.tag_offer import TagOffer
 
 if TYPE_CHECKING:
@@ -19,8 +21,14 @@ def load(shell: InteractiveShell) -> None:
     """Hang ours into a shell. A second time takes the first out: code may have changed."""
     unload(shell)
     lines = RoleLines()
-    watch = CellWatch(shell, TagOffer(shell))
+    seen = CellsSeen()
+    watch = CellWatch(shell, TagOffer(shell), seen)
+    magic = LineMagic(shell, seen)
+    shell.register_magic_function(magic.line, "line", NAME)
+    shell.register_magic_function(magic.cell, "cell", NAME)
+    shell.set_hook("complete_command", magic.completions, str_key=f"%{NAME}")
     shell.input_transformers_cleanup.append(lines)
+    shell.events.register("pre_run_cell", watch.before_cell)
     shell.events.register("post_run_cell", watch.after_cell)
     setattr(shell, _KEPT, (lines, watch))
 
@@ -35,6 +43,9 @@ def unload(shell: InteractiveShell) -> None:
     shell.input_transformers_cleanup[:] = [
         transformer for transformer in shell.input_transformers_cleanup if transformer is not lines
     ]
+    shell.events.unregister("pre_run_cell", watch.before_cell)
     shell.events.unregister("post_run_cell", watch.after_cell)
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop(NAME, None)
     watch.close()
     delattr(shell, _KEPT)
