@@ -79,7 +79,13 @@ class Situation:
         Raises:
             DagbookError: there is no answer; the text says why.
         """
-        return self.bridge.ask(verb, on_event=on_event, notebook=self.name, **arguments)
+        from dagbook.bridge_protocol import BridgeError
+
+        try:
+            return self.bridge.ask(verb, on_event=on_event, notebook=self.name, **arguments)
+        except BridgeError as error:
+            # A reader knows of no bridge.
+            raise DagbookError(str(error)) from None
 
     def require_project(self, command: str) -> None:
         """Refuse what needs a project where there is none.

@@ -33,7 +33,9 @@ _CHROMIUM_ARGUMENTS = [
     "--disable-sync",
 ]
 #: The server and the first page take long on a busy machine. Seconds.
-PATIENCE = 120.0
+PATIENCE = 180.0
+#: What is on a page that works comes much sooner.
+PAGE_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def open_notebook(lab: Lab, browser: Browser) -> Iterator[OpenNotebook]:
         context = browser.new_context(viewport={"width": width, "height": height})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(PATIENCE * 1000)
+        page.set_default_timeout(PAGE_PATIENCE * 1000)
         page.goto(lab.page_url(notebook))
         page.wait_for_function("() => window.jupyterapp && window.jupyterapp.shell.currentWidget")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")

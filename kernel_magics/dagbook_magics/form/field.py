@@ -111,3 +111,14 @@ def default_text(shape: Shape) -> str:
     if isinstance(shape.example, str | int | float):
         return f"such as {shape.example}"
     return ""
+
+
+def side_label(shape: Shape) -> Any:
+    """The label of a field that has several inputs, in the column of the others' labels."""
+    made = widgets.Label(
+        f"{shape.label} *" if shape.required else shape.label,
+        layout=widgets.Layout(
+            width="auto", min_width=LABEL_WIDTH, justify_content="flex-end", margin="2px 4px 2px 0"
+        ),
+    )
+    return made

@@ -7,12 +7,16 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from dagbook_magics.form.field import LABEL_WIDTH, Field, Loc
+from dagbook_magics.form.field import LABEL_WIDTH, Field, Loc, side_label
 from dagbook_magics.form.shape import UNSET, Kind, Shape
 from dagbook_magics.form.text_values import is_template
 
 MakeField = Callable[[Shape], Field]
-_INDENT = widgets.Layout(margin="0 0 6px 0", padding="0 0 0 12px", border_left="2px solid #8884")
+
+
+def _indent() -> Any:
+    # A new one each: a layout that is shared is hidden with the first that is.
+    return widgets.Layout(margin="0 0 6px 0", padding="0 0 0 12px", border_left="2px solid #8884")
 
 
 class ObjectField(Field):
@@ -27,7 +31,7 @@ class ObjectField(Field):
         body = [field.widget for field in self._fields.values()]
         if shape.label:
             title = widgets.HTML(f"<b>{shape.label}</b>", layout=widgets.Layout(margin="0"))
-            inner = widgets.VBox(body, layout=_INDENT)
+            inner = widgets.VBox(body, layout=_indent())
             self.widget = widgets.VBox([title, self._message, inner])
         else:
             self.widget = widgets.VBox([self._message, *body])
@@ -89,14 +93,12 @@ class ListField(Field):
         self._rows: list[_Row] = []
         self._template: str | None = None
         self._body = widgets.VBox([])
-        singular = shape.label.removesuffix("s") or "item"
-        add = widgets.Button(description=f"Add {singular.lower()}", icon="plus")
+        # "Owners" are added one owner at a time; what "Run after" has no word for is one more.
+        one = shape.label.lower()[:-1] if shape.label.endswith("s") else "one"
+        add = widgets.Button(description=f"Add {one}", icon="plus")
         add.layout.width = "auto"
         add.on_click(self._on_add)
-        title = widgets.Label(
-            shape.label + (" *" if shape.required else ""),
-            layout=widgets.Layout(width=LABEL_WIDTH),
-        )
+        title = side_label(shape)
         self.widget = self.framed(
             widgets.HBox([title, widgets.VBox([self._body, add], layout=widgets.Layout(flex="1"))])
         )
@@ -174,7 +176,7 @@ class MappingField(Field):
             add.layout.width = "auto"
             add.on_click(self._on_add)
             inside.append(add)
-        self.widget = widgets.VBox([self.framed(title), widgets.VBox(inside, layout=_INDENT)])
+        self.widget = widgets.VBox([self.framed(title), widgets.VBox(inside, layout=_indent())])
 
     @property
     def value(self) -> Any:
@@ -256,7 +258,7 @@ class UnionField(Field):
             layout=widgets.Layout(width="auto", max_width="560px"),
         )
         self._which.observe(self._on_choice, names="value")
-        self._body = widgets.VBox([], layout=_INDENT)
+        self._body = widgets.VBox([], layout=_indent())
         self.widget = widgets.VBox([self.framed(self._which), self._body])
         self._show()
 

@@ -99,6 +99,8 @@ class ScheduleField(Field):
 
     def _parsed(self) -> str:
         often = self._often.value
+        if often == CUSTOM and not self._cron.value.strip():
+            raise DagbookError("say when: a cron line, or words such as weekdays 07:30")
         if often == CUSTOM:
             return parse_schedule(self._cron.value)
         clock = _CLOCK.fullmatch(self._time.value.strip())

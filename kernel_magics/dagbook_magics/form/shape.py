@@ -127,7 +127,10 @@ class _Reader:
         common = Shape(
             Kind.ANY,
             key=key,
-            label=str(look.get("ui:title") or part.get("title") or _as_label(key)),
+            # The unit stands behind the field.
+            label=str(look.get("ui:title") or part.get("title") or _as_label(key)).removesuffix(
+                f" ({unit})"
+            ),
             help=str(part.get("help") or part.get("description") or target.get("description", "")),
             unit=unit,
             required=required,

@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from dagbook_magics.form.field import Field, Loc, default_text, labelled
+from dagbook_magics.form.field import Field, Loc, default_text, labelled, side_label
 from dagbook_magics.form.shape import UNSET, Choice, Shape
 from dagbook_magics.form.text_values import NotAValue, is_template, shown, typed
 
@@ -126,7 +126,7 @@ class ChecklistField(Field):
         }
         for box in self._boxes.values():
             box.observe(self._touched, names="value")
-        title = widgets.Label(shape.label, layout=widgets.Layout(width="130px"))
+        title = side_label(shape)
         boxes = widgets.Box(list(self._boxes.values()), layout=widgets.Layout(flex_flow="row wrap"))
         self.widget = self.framed(widgets.HBox([title, boxes]))
 
