@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(situation: Situation, args: argparse.Namespace) -> None:
     """Run it, showing the cell it is at; interrupt the cell to cancel it."""
+    arguments: dict[str, Any] = {"parameters": values_of(args.parameter)}
     situation.show(*situation.version_note)
     live = LiveNote(situation.shell, Note(f"Trying {situation.name} …"))
 
@@ -35,7 +36,6 @@ def run(situation: Situation, args: argparse.Namespace) -> None:
         if "cell" in event:
             live.update(_at(situation.name, int(event["cell"]), int(event["of"])))
 
-    arguments: dict[str, Any] = {"parameters": values_of(args.parameter)}
     if args.size is not None:
         arguments["size"] = args.size
     if args.partition is not None:

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from dagbook.errors import DagbookError
 from dagbook_magics.commands.run import outcome
-from dagbook_magics.commands.schedule import reload_services, said_change
+from dagbook_magics.commands.schedule import reload_services, said_change, start_services
 from dagbook_magics.form.field import Field
 from dagbook_magics.form.group_fields import MappingField
 from dagbook_magics.form.making import make_field
@@ -98,7 +98,9 @@ class Form:
         self._try = self._button("Try and schedule", "primary", self._on_try)
         self._run = self._button("Run now", "", self._on_run)
         self._save = self._button("Save", "", self._on_save)
-        self._buttons = (self._try, self._run, self._save)
+        self._start = self._button("Start schedules", "", self._on_start)
+        self._start.layout.display = "none"
+        self._buttons = (self._try, self._run, self._save, self._start)
         buttons = widgets.Box(list(self._buttons), layout=widgets.Layout(flex_flow="row wrap"))
         title = widgets.HTML(_STYLE + f"<b>{escape(self._situation.name)}</b>")
         page = widgets.VBox([title, *shown, more, self._words, buttons, self._state])
@@ -186,13 +188,20 @@ class Form:
         # that fails is not scheduled.
         wanted = self.attributes
         self._write(self._unscheduled())
-        if self._trial():
-            self._write(wanted)
+        tried = self._trial()
+        if tried is not None:
+            self._write(wanted, after=tried)
+
+    def _on_start(self) -> None:
+        self._tell(Note("Starting what runs schedules …"))
+        self._tell(start_services(self._situation))
+        self._start.layout.display = "none"
 
     def _unscheduled(self) -> dict[str, Any]:
         return {name: value for name, value in self.attributes.items() if name != "schedule"}
 
-    def _trial(self) -> bool:
+    def _trial(self) -> Note | None:
+        """Try it; what came of it where it worked, None where it did not."""
         name = self._situation.name
         self._tell(Note(f"Trying {name} …"))
 
@@ -208,15 +217,19 @@ class Form:
         if not worked and "schedule" not in self._before:
             note.title += ". Not scheduled."
         self._tell(note)
-        return worked
+        return note if worked else None
 
-    def _write(self, attributes: Mapping[str, Any]) -> None:
+    def _write(self, attributes: Mapping[str, Any], after: Note | None = None) -> None:
         told = self._ask("write", attributes=attributes, base=self._base)
         self._base = told["base"]
         settings = self._situation.ask("settings", component=self._component)
         self._before = dict(settings["attributes"])
-        notes = [said_change(self._situation, told), reload_services(self._situation)]
-        self._tell(*notes)
+        reloaded = reload_services(self._situation)
+        # Only what is scheduled needs somebody who keeps time.
+        is_missed = reloaded.is_warning and "schedule" in self._before
+        self._start.layout.display = "" if is_missed else "none"
+        said = said_change(self._situation, told)
+        self._tell(after, said, reloaded if "schedule" in self._before else None)
         self._follow_quietly()
 
     def _follow_quietly(self) -> None:
