@@ -90,7 +90,12 @@ def _dagstermill_absence() -> str | None:
     return None if found else "it holds jupyter-client below 8, so it lives apart"
 
 
+def _browser_absence() -> str | None:
+    return None if shutil.which("chromium") else "no chromium on the PATH"
+
+
 NEEDS = {
+    "browser": Need(_browser_absence, "apt install chromium"),
     "control-groups": Need(_control_groups_absence, "run as root, or in a delegated group"),
     "dagstermill": Need(_dagstermill_absence, "`make test-dagstermill`, which `make test` runs"),
     "r": Need(_r_absence, "apt install r-base-core r-cran-irkernel"),

@@ -79,6 +79,21 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext dagbook` does: shows below each cell with a role what production makes of it."""
+    # The other arrow that points up: the name of the extension is the package's.
+    from dagbook_magics import load_ipython_extension as load  # noqa: TID251
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """What `%unload_ext dagbook` does: leaves the shell as it was."""
+    from dagbook_magics import unload_ipython_extension as unload  # noqa: TID251
+
+    unload(shell)
+
+
 def __dir__() -> list[str]:
     # `dg` looks at every name listed here, and a component is a component only to Dagster:
     # where it is not loaded, looking at the list must not load it.

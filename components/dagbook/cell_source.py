@@ -226,28 +226,39 @@ def _replace(lines: list[str], line: LogicalLine, text: str) -> None:
         lines[number] = ""
 
 
-def kernel_source(source: str, language: str) -> str:
-    """What a kernel is sent for a cell: the author's text without our lines.
+def without_role_line(source: str, language: str) -> str:
+    """A cell's text whose first line, where it says a role, does nothing; line numbers hold.
 
-    Line numbers hold. Our first line becomes an ordinary comment; above a cell magic it is
-    left out, since a magic must come first. `%dagster …` and `%load_ext dagbook` become
-    ``pass``, so the kernel needs nothing of ours.
+    The line becomes an ordinary comment; above a cell magic it is left out, since a magic must
+    come first. A bare `%%dagster` stays.
     """
     lines = source.split("\n")
     role = find_role_line(source, language)
-    if role is not None:
-        if role.is_magic and not role.words:
-            return ""
-        below = next((n for n in range(role.number + 1, len(lines)) if lines[n].strip()), None)
-        if below is not None and re.match(r"\s*%%[A-Za-z!]", lines[below]):
-            lines = lines[below:]
-        elif role.is_magic:
-            lines[role.number] = f"{comment_prefix(language)} {lines[role.number].strip()}"
-    text = "\n".join(lines)
+    if role is None or not role.words:
+        return source
+    below = next((n for n in range(role.number + 1, len(lines)) if lines[n].strip()), None)
+    if below is not None and re.match(r"\s*%%[A-Za-z!]", lines[below]):
+        return "\n".join(lines[below:])
+    if role.is_magic:
+        lines[role.number] = f"{comment_prefix(language)} {lines[role.number].strip()}"
+    return "\n".join(lines)
+
+
+def kernel_source(source: str, language: str) -> str:
+    """What a kernel is sent for a cell: the author's text without our lines.
+
+    Line numbers hold. Besides our first line, `%dagster …` and `%load_ext dagbook` are taken
+    out: they become ``pass``, so the kernel needs nothing of ours.
+    """
+    role = find_role_line(source, language)
+    if role is not None and role.is_magic and not role.words:
+        return ""
+    text = without_role_line(source, language)
     if language != "python" or ("%dagster" not in text and "dagbook" not in text):
         return text
     if other_language(text) is not None:
         return text
+    lines = text.split("\n")
     for line in logical_lines(split_cell_magics(text)[1]):
         if line.is_magic and (ours := _OURS.match(line.text)):
             _replace(lines, line, f"{ours[1]}pass")

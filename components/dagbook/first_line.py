@@ -27,7 +27,10 @@ _ANY_COMMENT = ("#", "//", "--", "%", ";")
 
 
 class RoleLine(NamedTuple):
-    """A first line that is ours. `number` counts from 0, `words` is what follows `dagster`."""
+    """A first line that is ours. `number` counts from 0, `words` is what follows `dagster`.
+
+    Options alone are no words: they say what is to be done with the settings below.
+    """
 
     number: int
     words: str
@@ -48,7 +51,9 @@ def find_role_line(source: str, language: str) -> RoleLine | None:
         if not line:
             continue
         if line.startswith("%%dagster") and (len(line) == 9 or line[9].isspace()):
-            return RoleLine(number, _without_comment(line[9:], language), is_magic=True)
+            words = _without_comment(line[9:], language)
+            # `%%dagster --save` is about the settings below it.
+            return RoleLine(number, "" if words.startswith("--") else words, is_magic=True)
         match = _role_comment(language).match(line)
         if match is None:
             return None

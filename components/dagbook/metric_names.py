@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dagbook.cell_source import logical_lines, other_language, parse_python, split_cell_magics
 
@@ -16,6 +16,23 @@ METRIC_LANGUAGES = ("python", "R")
 _R_TARGET = re.compile(r"[ \t]*([A-Za-z][\w.]*)[ \t]*(?:<<?-|=(?!=))[ \t]*")
 _R_RIGHTWARD = re.compile(r"->>?[ \t]*([A-Za-z][\w.]*)[ \t]*$")
 _R_CODE = re.compile(r"#[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'", re.DOTALL)
+
+
+def as_measurement(value: Any) -> float | None:
+    """The number that production would record of a variable's value; None where it is none.
+
+    The runner asks a kernel the same without any help of ours, in `execution/metrics.py`.
+    """
+    if isinstance(value, bool):
+        return None
+    if not isinstance(value, int | float):
+        kind = getattr(getattr(value, "dtype", None), "kind", "")
+        if getattr(value, "shape", None) != () or str(kind) not in ("i", "u", "f"):
+            return None
+    try:
+        return float(value)
+    except Exception:  # whatever an object of the author's raises
+        return None
 
 
 def keeps_nothing(source: str) -> str | None:

@@ -17,6 +17,7 @@ import dagbook
 
 PACKAGE = Path(str(dagbook.__file__)).parent
 ROOT = Path(__file__).parents[2]
+MAGICS = ROOT / "kernel_magics" / "dagbook_magics"
 
 DAGSTER = {
     "dagster",
@@ -117,6 +118,10 @@ LAYERS = {
         "commands",
         loads=DAGSTER | DATABASES | KERNELS | FORMATS | {"psutil"},
     ),
+    # In the researcher's kernel, which need not have any of it.
+    "magics": layer("core", "form", names={"IPython"}),
+    # ipywidgets brings IPython, and for its tools of old the kernel's side of it.
+    "form": layer("core", "magics", loads={"IPython", "ipykernel", "jupyter_client", "zmq"}),
 }
 
 PLACES = {
@@ -157,6 +162,7 @@ UPWARD = {
     ("dagbook", "dagbook.notebook_runner"),
     ("dagbook", "dagbook.unavailable_component"),
     ("dagbook.front_door", "dagbook.unavailable_component"),
+    ("dagbook", "dagbook_magics"),
 }
 
 #: The one file that takes what Dagster does not publish, with its reason in it.
@@ -167,20 +173,23 @@ NOT_IMPORTED = {"dagbook.__main__", "dagbook.bridge.__main__"}
 
 
 def find_modules() -> Iterator[tuple[str, Path]]:
-    """Every module of the package, by walking its folders."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        # A folder that is no package holds somebody's notebooks and their modules.
-        packages = [folder for folder in path.parents if folder.is_relative_to(PACKAGE)]
-        if all((folder / "__init__.py").exists() for folder in packages):
-            parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+    """Every module of the packages, by walking their folders."""
+    for package in (PACKAGE, MAGICS):
+        for path in sorted(package.rglob("*.py")):
+            # A folder that is no package holds somebody's notebooks and their modules.
+            packages = [folder for folder in path.parents if folder.is_relative_to(package)]
+            if all((folder / "__init__.py").exists() for folder in packages):
+                parts = path.relative_to(package.parent).with_suffix("").parts
+                yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
 MODULES = dict(find_modules())
 
 
 def layer_of(module: str) -> str:
-    _, _, rest = module.partition(".")
+    package, _, rest = module.partition(".")
+    if package == "dagbook_magics":
+        return "form" if rest.startswith("form") else "magics"
     return PLACES.get(rest.split(".")[0], "core")
 
 
@@ -223,7 +232,7 @@ def test_the_walk_finds_the_package() -> None:
 
 
 def test_every_place_is_a_module_there_is() -> None:
-    there = {module.split(".")[1] for module in MODULES if "." in module}
+    there = {module.split(".")[1] for module in MODULES if module.startswith("dagbook.")}
     assert PLACES.keys() <= there
     assert set(PLACES.values()) <= LAYERS.keys()
 
@@ -248,7 +257,7 @@ def test_arrows_point_down(module: str) -> None:
     wrong = [
         f"{MODULES[module].relative_to(ROOT)}:{line} imports {imported}"
         for line, imported in imports_of(MODULES[module], module)
-        if imported.split(".")[0] == "dagbook"
+        if imported.split(".")[0] in ("dagbook", "dagbook_magics")
         and layer_of(imported) not in {own} | LAYERS[own].below
         and (module, imported) not in UPWARD
     ]
@@ -261,7 +270,7 @@ def test_no_module_names_what_its_layer_may_not_use(module: str) -> None:
     wrong = [
         f"{MODULES[module].relative_to(ROOT)}:{line} imports {imported}"
         for line, imported in imports_of(MODULES[module], module)
-        if imported.split(".")[0] in banned | {"dagbook_lab", "dagbook_magics"}
+        if imported.split(".")[0] in banned | {"dagbook_lab"}
         or (imported.startswith(("dagster._", "dagster_shared")) and module not in ADAPTERS)
     ]
     assert wrong == []
@@ -294,7 +303,8 @@ def test_dagbook_is_loaded_alone() -> None:
 def copy_of_settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The linter's settings of the repository, without its code."""
     copy = tmp_path_factory.mktemp("repository")
-    settings = [ROOT / "pyproject.toml", *PACKAGE.rglob("ruff.toml")]
+    folders = (PACKAGE, MAGICS)
+    settings = [ROOT / "pyproject.toml", *(f for d in folders for f in d.rglob("ruff.toml"))]
     for path in settings:
         target = copy / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -331,6 +341,9 @@ VIOLATIONS = [
     ("services/start.py", "from dagbook.cli import main"),
     ("services/start.py", "from dagster._grpc.client import DagsterGrpcClient"),
     ("cli/run.py", "import dagster"),
+    ("../../kernel_magics/dagbook_magics/form.py", "import pandas"),
+    ("../../kernel_magics/dagbook_magics/form.py", "from dagbook.execution import run_notebook"),
+    ("../../kernel_magics/dagbook_magics/form.py", "import dagbook_lab"),
 ]
 
 

@@ -1,0 +1,1 @@
+"""What stands behind `%dagster`, one file for each word."""

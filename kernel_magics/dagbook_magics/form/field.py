@@ -1,0 +1,124 @@
+"""What every field of the form can do, and the frame it stands in: label, help, error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+
+from dagbook_magics.form.shape import UNSET, Shape
+
+Loc = tuple[str | int, ...]
+
+LABEL_WIDTH = "130px"
+
+
+class Field:
+    """One field of the form, or a group of them.
+
+    Attributes:
+        widget: what is put on the page.
+    """
+
+    widget: Any
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self._listeners: list[Callable[[], None]] = []
+        self._error = ""
+        self._message = widgets.HTML(layout=widgets.Layout(display="none", margin="0"))
+
+    @property
+    def value(self) -> Any:
+        """What it says, as it stands in YAML; `UNSET` where it says nothing."""
+        raise NotImplementedError
+
+    def set(self, value: Any) -> None:
+        """Show a value; `UNSET` empties the field."""
+        raise NotImplementedError
+
+    def own_problems(self) -> Iterator[tuple[Loc, str]]:
+        """What is wrong with what was typed, before anybody else is asked: place and text."""
+        yield from ()
+
+    def children(self) -> dict[str | int, Field]:
+        """The fields in it, by what leads to them."""
+        return {}
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called after each change of the reader's."""
+        self._listeners.append(listener)
+
+    def changed(self, *_: Any) -> None:
+        """Tell those who listen."""
+        for listener in self._listeners:
+            listener()
+
+    def show_error(self, loc: Loc, text: str) -> None:
+        """Show an error at the field it is about, or at the nearest there is."""
+        child = self.children().get(loc[0]) if loc else None
+        if child is not None:
+            child.show_error(loc[1:], text)
+            return
+        self._error = f"{self._error} {text}".strip()
+        # Announced by a screen reader as it appears; the sign says the same as the colour.
+        self._message.value = (
+            f'<div role="alert" class="dagbook-error">✕ {escape(self._error)}</div>'
+        )
+        self._message.layout.display = ""
+
+    def clear_errors(self) -> None:
+        """Take all errors away, of the fields in it too."""
+        if self._error:
+            self._error = ""
+            self._message.value = ""
+            self._message.layout.display = "none"
+        for child in self.children().values():
+            child.clear_errors()
+
+    @property
+    def errors(self) -> list[str]:
+        """The errors that are shown, from top to bottom."""
+        own = [self._error] if self._error else []
+        return own + [text for child in self.children().values() for text in child.errors]
+
+    def framed(self, body: Any) -> Any:
+        """The field's input with its help below, and the place for its error."""
+        parts = [body, self._message]
+        if self.shape.help:
+            said = f'<div class="dagbook-help">{escape(self.shape.help)}</div>'
+            parts.insert(1, widgets.HTML(said, layout=widgets.Layout(margin="0")))
+        return widgets.VBox(parts, layout=widgets.Layout(margin="0 0 6px 0"))
+
+
+def labelled(shape: Shape, **options: Any) -> dict[str, Any]:
+    """The arguments that give an input its label: a real one, which a click and a reader find."""
+    mark = " *" if shape.required else ""
+    return {
+        "description": f"{shape.label}{mark}" if shape.label else "",
+        "style": {"description_width": LABEL_WIDTH if shape.label else "0px"},
+        "layout": widgets.Layout(width="auto", max_width="560px"),
+        **options,
+    }
+
+
+def default_text(shape: Shape) -> str:
+    """What an empty field means, as a hint in it."""
+    if shape.default is not UNSET and shape.default not in ([], {}, None):
+        return f"default: {shape.default}"
+    if isinstance(shape.example, str | int | float):
+        return f"such as {shape.example}"
+    return ""
+
+
+def side_label(shape: Shape) -> Any:
+    """The label of a field that has several inputs, in the column of the others' labels."""
+    made = widgets.Label(
+        f"{shape.label} *" if shape.required else shape.label,
+        layout=widgets.Layout(
+            width="auto", min_width=LABEL_WIDTH, justify_content="flex-end", margin="2px 4px 2px 0"
+        ),
+    )
+    return made

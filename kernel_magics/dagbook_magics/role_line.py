@@ -1,0 +1,37 @@
+"""Lets a cell that begins with `%%dagster ROLE` run as any other, its line numbers intact."""
+
+from __future__ import annotations
+
+from dagbook.cell_source import without_role_line
+from dagbook.first_line import find_role_line, settings_below
+from dagbook.roles import read_roles
+
+#: Where a cell is named in an error: the reader has it before their eyes.
+THIS_CELL = "this cell"
+
+
+class RoleLines:
+    """Turns the role's line into a comment, and refuses one that says no role.
+
+    IPython calls it with the lines of every cell before anything else looks at them.
+    """
+
+    #: IPython also asks transformers whether a cell is complete; a mistake in a cell that is still
+    #: being typed is not worth a word.
+    has_side_effects = True
+
+    def __call__(self, lines: list[str]) -> list[str]:
+        """The lines a kernel is to run.
+
+        Raises:
+            DagbookError: the first line says something that is no role.
+        """
+        source = "".join(lines)
+        line = find_role_line(source, "python")
+        if line is None or not line.is_magic:
+            return lines
+        if not line.words and settings_below(source, line.number) is not None:
+            return lines  # settings: the magic of that name reads them
+        # Raises what is wrong with it, in one line.
+        read_roles(source, (), language="python", where=THIS_CELL)
+        return without_role_line(source, "python").splitlines(keepends=True)
