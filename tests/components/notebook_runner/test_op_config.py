@@ -126,3 +126,21 @@ def _validate(defs: dg.Definitions, values: dict[str, object]) -> str | None:
     except dg.DagsterInvalidConfigError as error:
         return str(error)
     return None
+
+
+def test_a_run_launched_with_a_credential_starts_no_kernel_and_shows_it_nowhere(
+    bench: Workbench,
+) -> None:
+    token = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+    bench.notebook("n.ipynb", [("region = 'DE'", ["parameters"]), "open('ran', 'w').close()"])
+    bench.component("n", "notebook: n.ipynb")
+    ran = bench.run("n", config={"region": token})
+    assert not ran.success
+    assert ran.failure.description.startswith(
+        "the launch's parameter `region` looks like a GitHub token, "
+    )
+    assert not (bench.root / "ran").exists()
+    assert token not in str(ran.events) + "".join(bench.logs(ran))
+    # Of the project nothing holds it. Dagster's own storage does, as the text says.
+    files = [file for file in bench.root.rglob("*") if file.is_file()]
+    assert not [file for file in files if token.encode() in file.read_bytes()]
