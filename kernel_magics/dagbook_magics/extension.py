@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dagbook_magics.cell_watch import CellWatch
+from dagbook_magics.kept_credentials import set_what_is_kept
 from dagbook_magics.line_magic import NAME, LineMagic
 from dagbook_magics.role_line import RoleLines
 from dagbook_magics.saved import CellsSeen
@@ -31,6 +32,7 @@ def load(shell: InteractiveShell) -> None:
     shell.events.register("pre_run_cell", watch.before_cell)
     shell.events.register("post_run_cell", watch.after_cell)
     setattr(shell, _KEPT, (lines, watch))
+    set_what_is_kept(shell)
 
 
 def unload(shell: InteractiveShell) -> None:

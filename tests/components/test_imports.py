@@ -118,9 +118,15 @@ LAYERS = {
         loads=DAGSTER | DATABASES | KERNELS | FORMATS | {"psutil"},
     ),
     # In the researcher's kernel, which need not have any of it.
-    "magics": layer("core", "form", names={"IPython"}),
+    "magics": layer("core", "policy", "credentials", "form", names={"IPython"}),
     # ipywidgets brings IPython, and for its tools of old the kernel's side of it.
-    "form": layer("core", "magics", loads={"IPython", "ipykernel", "jupyter_client", "zmq"}),
+    "form": layer(
+        "core",
+        "policy",
+        "credentials",
+        "magics",
+        loads={"IPython", "ipykernel", "jupyter_client", "zmq"},
+    ),
 }
 
 PLACES = {

@@ -147,6 +147,12 @@ def _connections(platform: Platform) -> list[dict[str, Any]]:
             "name": found.name,
             "description": found.description,
             "variables": list(found.names),
+            # What a researcher may keep of their own, and what of it is no secret.
+            "own": [*found.variables, *(file.variable for file in found.files)]
+            if not found.logs_in_to_tracking
+            else [],
+            "files": [file.variable for file in found.files],
+            "public": sorted(public_variables(found)),
             "teams": None if found.teams is None else sorted(found.teams),
             "revoked": found.revoked,
             "expires": None if found.expires is None else found.expires.isoformat(),

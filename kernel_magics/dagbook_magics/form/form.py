@@ -14,6 +14,7 @@ from dagbook_magics.commands.schedule import reload_services, said_change, start
 from dagbook_magics.form.field import Field
 from dagbook_magics.form.group_fields import MappingField
 from dagbook_magics.form.making import make_field
+from dagbook_magics.form.own_credentials import OwnCredentials
 from dagbook_magics.form.parameter_shapes import parameter_shapes
 from dagbook_magics.form.shape import UNSET, Kind, Shape, shape_of
 from dagbook_magics.note import Note
@@ -76,6 +77,8 @@ class Form:
             for part in shape.properties
             if part.key not in _GIVEN
         }
+        options = situation.ask("options", component=component)
+        self._own = OwnCredentials(situation.root, options["connections"])
         everyday = [n for n in schema["uiSchema"].get(_EVERYDAY, ()) if n in self._fields]
         for name, field in self._fields.items():
             field.set(self._before.get(name, UNSET))
@@ -103,7 +106,9 @@ class Form:
         self._buttons = (self._try, self._run, self._save, self._start)
         buttons = widgets.Box(list(self._buttons), layout=widgets.Layout(flex_flow="row wrap"))
         title = widgets.HTML(_STYLE + f"<b>{escape(self._situation.name)}</b>")
-        page = widgets.VBox([title, *shown, more, self._words, buttons, self._state])
+        page = widgets.VBox(
+            [title, *shown, self._own.widget, more, self._words, buttons, self._state]
+        )
         page.add_class("dagbook-form")
         return page
 
@@ -147,6 +152,9 @@ class Form:
 
     def _on_change(self) -> None:
         self._guarded(self._follow)
+        resources = self._fields.get("resources")
+        if resources is not None:
+            self._guarded(lambda: self._own.follow(resources.value))
 
     def _follow(self) -> None:
         if not self.check():
