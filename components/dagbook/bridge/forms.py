@@ -9,6 +9,7 @@ from typing import Any
 from dagbook.bridge.known_types import notebook_type
 from dagbook.bridge.verbs import Asked
 from dagbook.catalogue.entries import Entry, find_entries
+from dagbook.credentials.own import public_variables
 from dagbook.labels import LABELS, label_of
 from dagbook.notebook_runner.form_schema import form_schema
 from dagbook.notebook_runner.policy_problems import policy_in_force
