@@ -42,6 +42,9 @@ class MaskedMessages:
             if isinstance(name, str) and isinstance(text, str):
                 self._take_text(cell, message, hand_on)
                 return
+        if message["msg_type"] == "clear_output":
+            for stream in self._streams.get(cell, {}).values():
+                stream.pause()  # what is held back is cleared too
         self._let_go(cell, "", hand_on)
         hand_on(cell, self.masked(message))
 

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -186,10 +187,10 @@ def launched(
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     environment = {
-        **os.environ,
+        # Without a server: recorded in the project's own MLflow.
+        **{n: v for n, v in os.environ.items() if not n.startswith(("MLFLOW_", "DAGBOOK_"))},
         "DAGSTER_HOME": str(home),
         "TMPDIR": str(tmp_path_factory.mktemp("t")),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}",
         "KEPT_PASSWORD": secret.password,
         "KEPT_KEY": secret.key,
     }
@@ -205,6 +206,10 @@ def launched(
             stderr=subprocess.STDOUT,
             timeout=300,
         )
+    # What MLflow gets later it gets from here.
+    spool, until = bench.root / ".dagbook" / "spool" / "mlflow", time.monotonic() + 120
+    while any(spool.glob("*/head.json")) and time.monotonic() < until:
+        time.sleep(0.2)
     for database in root.rglob("*.db"):
         with sqlite3.connect(database) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -271,7 +276,8 @@ def test_a_kernel_s_last_words_are_masked(launched: Launched) -> None:
 
 @pytest.mark.skipif(not RECORDS_CALLS, reason="the runner does not record the author's own calls")
 def test_the_author_s_own_mlflow_calls_are_kept_and_masked(launched: Launched) -> None:
-    with sqlite3.connect(launched.root / "mlflow.db") as store:
+    (database,) = (launched.root / "work" / ".dagbook").glob("*mlflow*/*.db")
+    with sqlite3.connect(database) as store:
         parameters = dict(store.execute("SELECT key, value FROM params"))
         tags = dict(store.execute("SELECT key, value FROM tags"))
         metrics = {name for (name,) in store.execute("SELECT key FROM metrics")}
