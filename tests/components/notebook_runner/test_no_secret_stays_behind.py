@@ -276,7 +276,7 @@ def test_a_kernel_s_last_words_are_masked(launched: Launched) -> None:
 
 @pytest.mark.skipif(not RECORDS_CALLS, reason="the runner does not record the author's own calls")
 def test_the_author_s_own_mlflow_calls_are_kept_and_masked(launched: Launched) -> None:
-    (database,) = (launched.root / "work" / ".dagbook").glob("*mlflow*/*.db")
+    database = launched.root / "work" / ".dagbook" / "mlflow.db"
     with sqlite3.connect(database) as store:
         parameters = dict(store.execute("SELECT key, value FROM params"))
         tags = dict(store.execute("SELECT key, value FROM tags"))
