@@ -261,7 +261,7 @@ def launched(
     spool, until = bench.root / ".dagbook" / "spool" / "mlflow", time.monotonic() + 120
     while any(spool.glob("*/head.json")) and time.monotonic() < until:
         time.sleep(0.2)
-    (store,) = tmp_path_factory.getbasetemp().glob("server*")
+    store = tmp_path_factory.getbasetemp() / "server0"
     for database in [*root.rglob("*.db"), *store.glob("*.db")]:
         with sqlite3.connect(database) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
