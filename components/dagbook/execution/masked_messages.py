@@ -42,6 +42,9 @@ class MaskedMessages:
             if isinstance(name, str) and isinstance(text, str):
                 self._take_text(cell, message, hand_on)
                 return
+        if message["msg_type"] == "clear_output":
+            for stream in self._streams.get(cell, {}).values():
+                stream.pause()  # what is held back is cleared too
         self._let_go(cell, "", hand_on)
         hand_on(cell, self.masked(message))
 
@@ -66,10 +69,11 @@ class MaskedMessages:
             earlier, shown = "", earlier + shown
         self._hand_on(before, name, earlier, hand_on)
         self._last[cell, name] = {**message, "content": {}}
-        if shown == text and not held and not stream.holds:
+        seen = self._shown(name)
+        if shown == text and not held and not stream.holds and seen == name:
             hand_on(cell, message)
         elif shown or LEFT_OUT in content:
-            changed = {**content, "name": self._masker.text(name), "text": shown}
+            changed = {**content, "name": seen, "text": shown}
             changed.pop(TEXT_JSON, None)
             hand_on(cell, {**message, "content": changed})
 
@@ -93,8 +97,12 @@ class MaskedMessages:
 
     def _hand_on(self, cell: int, name: str, text: str, hand_on: OnMessage) -> None:
         if text:
-            content = {"name": self._masker.text(name), "text": text}
+            content = {"name": self._shown(name), "text": text}
             hand_on(cell, {**self._last[cell, name], "content": content})
+
+    def _shown(self, name: str) -> str:
+        # These two are the protocol's; any other may be anything.
+        return name if name in ("stdout", "stderr") else self._masker.text(name)
 
     def masked(self, message: Message) -> Message:
         """A whole message with every known value masked, in its names and buffers too."""
@@ -102,8 +110,9 @@ class MaskedMessages:
         changed = {
             **message,
             "content": self.masked_content(content),
-            "metadata": self._masker.value(message.get("metadata", {})),
         }
+        if message.get("metadata"):
+            changed["metadata"] = self._masker.value(message["metadata"])
         if message.get("buffers"):
             changed["buffers"] = [self._masked_buffer(b) for b in message["buffers"]]
         return changed

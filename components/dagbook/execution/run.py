@@ -6,6 +6,7 @@ imported only then, in the functions that need it.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -128,12 +129,12 @@ class Execution:
                 self._cells.verdict = Verdict(RunStatus.KILLED, reason, Cause.RUNNER)
                 place.journal.end_run(self.result(), self._cells.stopped_at)
                 place.journal.release()
-            self._mask_error(error)
+            self._raise_masked(error)
             raise
         except BaseException as interruption:
             self._cancelled()
-            self._mask_error(interruption)
             interruption.dagbook_result = self.finish(place)  # type: ignore[attr-defined]
+            self._raise_masked(interruption)
             raise
         else:
             return self.finish(place)
@@ -144,11 +145,13 @@ class Execution:
             if self._ahead is not None:
                 self._ahead.abandon()
 
-    def _mask_error(self, error: BaseException) -> None:
+    def _raise_masked(self, error: BaseException) -> None:
+        """Mask an exception that is on its way; raise another where that cannot be done."""
         if self.plan.masker:
             from dagbook.masking import masked_error
 
-            masked_error(self.plan.masker, error)
+            if (other := masked_error(self.plan.masker, error)) is not error:
+                raise other from None
 
     def _masked(self, value: Any) -> Any:
         """What may be written of a value."""
@@ -431,6 +434,10 @@ class Execution:
             result.last_good_run = compare_with_last_good(
                 result, output=place.output, folder=self._good_runs
             )
+            if (last := result.last_good_run) is not None:
+                # That run may have shown what this one must not.
+                told = self._masked(last.differences)
+                result.last_good_run = dataclasses.replace(last, differences=told)
         if (trouble := place.journal.trouble) is not None:
             result.notes.append(
                 f"{place.journal.folder}: could not be written for some time "

@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 import json
-from typing import TypeVar
+from contextlib import suppress
 
 from dagbook.masking.masker import Masker
 
-_Error = TypeVar("_Error", bound=BaseException)
 _DEEPEST = 20
 
 
-def masked_error(masker: Masker | None, error: _Error) -> _Error:
-    """The exception itself, with every known value masked in its arguments, notes and causes.
+def masked_error(masker: Masker | None, error: BaseException) -> BaseException:
+    """The exception with every known value masked in its arguments, its notes and its causes.
 
-    It keeps its kind and its traceback, for whoever catches it or looks for a bug.
+    It is masked where it is, so that it keeps its kind and its traceback for whoever catches it or
+    looks for a bug. Where that cannot be done it is another one, to be raised in its place.
     """
-    if masker:
-        _mask(masker, error, _DEEPEST)
-    return error
+    return _mask(masker, error, _DEEPEST) if masker else error
 
 
-def _mask(masker: Masker, error: BaseException, depth: int) -> None:
-    error.args = tuple(_masked(masker, argument) for argument in error.args)
-    for name, value in vars(error).items():
-        setattr(error, name, _masked(masker, value))
-    for other in (error.__cause__, error.__context__):
-        if other is not None and depth:
-            _mask(masker, other, depth - 1)
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            _mask(masker, inner, depth - 1)
+def _mask(masker: Masker, error: BaseException, depth: int) -> BaseException:
+    with suppress(Exception):
+        error.args = tuple(_masked(masker, argument) for argument in error.args)
+    for name, value in list(getattr(error, "__dict__", {}).items()):
+        with suppress(Exception):
+            setattr(error, name, _masked(masker, value))
     if isinstance(error, OSError) and error.filename is not None:
         error.filename = _masked(masker, error.filename)
-    if masker.holds(str(error)):
-        # It is made of something else than its arguments.
-        error.__class__ = _silenced(type(error))
+    if depth:
+        if error.__cause__ is not None:
+            error.__cause__ = _mask(masker, error.__cause__, depth - 1)
+        if error.__context__ is not None:
+            error.__context__ = _mask(masker, error.__context__, depth - 1)
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                _mask(masker, inner, depth - 1)
+    return _silenced(error) if _shows(masker, error) else error
+
+
+def _shows(masker: Masker, error: BaseException) -> bool:
+    try:
+        return masker.holds(f"{error} {error!r}")
+    except Exception:
+        return False  # it cannot be shown at all
 
 
 def _masked(masker: Masker, value: object) -> object:
@@ -50,6 +57,8 @@ def _masked(masker: Masker, value: object) -> object:
     return value
 
 
-def _silenced(kind: type[BaseException]) -> type[BaseException]:
-    said = f"{kind.__name__}, whose text holds the value of a credential"
-    return type(kind.__name__, (kind,), {"__str__": lambda _: said, "__repr__": lambda _: said})
+def _silenced(error: BaseException) -> BaseException:
+    """In the place of one whose text is made of something else than its arguments."""
+    said = f"{type(error).__name__}, whose text holds the value of a credential"
+    other = RuntimeError(said) if isinstance(error, Exception) else KeyboardInterrupt(said)
+    return other.with_traceback(error.__traceback__)

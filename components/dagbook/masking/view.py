@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 
 #: So often one is undone inside another: JSON in a string in JSON in a URL.
 _ROUNDS = 4
@@ -22,7 +22,9 @@ _GAP = re.compile(
 )
 #: The same of a text with nothing else, which is most of them: many times as fast.
 _LINE_END = re.compile(r"\n[\n \t]*")
-_ERASED = re.compile("[^\x08]\x08")
+_CORRECTED = re.compile("([^\x08]+)(\x08+)")
+#: So often what is left of backspaces erases what stands before that.
+_CORRECTIONS = 20
 _ESCAPE = re.compile(
     r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([0-7]{3})|([^uUx0-7]))"
     r"|%([0-9a-fA-F]{2})"
@@ -40,6 +42,9 @@ _LONGEST_UNFINISHED = 210
 _BASES = (16, 16, 16, 8, 0, 16, 10, 16)
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _BACKSLASHED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a"}
+
+#: From where to where in a text, and what is read there.
+Change = tuple[int, int, str]
 
 
 def view_of(text: str) -> str:
@@ -65,10 +70,36 @@ def _without_gaps(text: str) -> str:
     if "\r" not in text and not _has_odd_gaps(text):
         return _LINE_END.sub("", text) if "\n" in text else text
     text = _GAP.sub("", text)
-    if "\x08" in text:
-        while "\x08" in text and (shown := _ERASED.sub("", text)) != text:
-            text = shown
+    for _ in range(_CORRECTIONS):
+        if not (erased := list(_erased(text))):
+            break
+        text = "".join(_kept(text, erased))
     return text
+
+
+def _erased(text: str) -> Iterator[Change]:
+    """What backspaces erase, with them."""
+    if "\x08" in text:
+        for found in _CORRECTED.finditer(text):
+            at, size = found.start(1) + len(found[1]), min(len(found[1]), len(found[2]))
+            yield at - size, at + size, ""
+
+
+def _undone(text: str) -> Iterator[Change]:
+    if _has_escapes(text):
+        for found in _ESCAPE.finditer(text):
+            # One that is none stands for itself.
+            if (new := _written(found)) != found[0]:
+                yield *found.span(), new
+
+
+def _kept(text: str, changes: Iterable[Change]) -> Iterator[str]:
+    at = 0
+    for start, end, new in changes:
+        yield text[at:start]
+        yield new
+        at = end
+    yield text[at:]
 
 
 def reads_as_written(text: str) -> bool:
@@ -86,37 +117,30 @@ class Places:
         self._steps: list[tuple[list[int], list[int], list[int]]] = []
         self._undo_gaps()
         for _ in range(rounds):
-            before = self.view
-            if _has_escapes(before):
-                self._step(_ESCAPE, _written)
-            if self.view == before:
+            if not self._step(_undone(self.view)):
                 break
             self._undo_gaps()
 
     def _undo_gaps(self) -> None:
         if _has_gaps(self.view):
-            self._step(_GAP, lambda _: "")
-            before = ""
-            while "\x08" in self.view and self.view != before:
-                before = self.view
-                self._step(_ERASED, lambda _: "")
+            self._step((*found.span(), "") for found in _GAP.finditer(self.view))
+            for _ in range(_CORRECTIONS):
+                if not self._step(_erased(self.view)):
+                    break
 
-    def _step(self, pattern: re.Pattern[str], replaced: Callable[[re.Match[str]], str]) -> None:
+    def _step(self, changes: Iterable[Change]) -> bool:
         pieces: list[str] = []
         after, start, end = [0], [0], [0]
         at = size = 0
-        for found in pattern.finditer(self.view):
-            new = replaced(found)
-            if new == found[0]:
-                continue  # it is none, and its letters are themselves
-            literal = self.view[at : found.start()]
+        for begin, stop, new in changes:
+            literal = self.view[at:begin]
             pieces += literal, new
             size += len(literal)
-            at = found.end()
+            at = stop
             if new:
                 # The letter that is written so takes all of it.
                 after.append(size)
-                start.append(found.start())
+                start.append(begin)
                 end.append(at)
                 size += len(new)
             after.append(size)
@@ -126,6 +150,7 @@ class Places:
             pieces.append(self.view[at:])
             self.view = "".join(pieces)
             self._steps.append((after, start, end))
+        return bool(pieces)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Where in the text what stands between `start` and `end` of the view is written."""

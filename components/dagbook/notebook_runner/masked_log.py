@@ -25,7 +25,8 @@ def masked_log(log: logging.Logger, masker: Masker) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        masked_error(masker, error)
+        if (other := masked_error(masker, error)) is not error:
+            raise other from None
         raise
     finally:
         for place in places:
@@ -63,5 +64,6 @@ class _Mask(logging.Filter):
             record.msg, record.args = record.getMessage(), ()
         record.msg = self._masker.text(record.msg)
         if record.exc_info and record.exc_info[1] is not None:
-            masked_error(self._masker, record.exc_info[1])
+            shown = masked_error(self._masker, record.exc_info[1])
+            record.exc_info = type(shown), shown, shown.__traceback__
         return True

@@ -64,12 +64,28 @@ def test_an_exception_keeps_its_kind_and_what_it_holds(masker: Masker) -> None:
     assert masked_error(masker, Detailed(PASSWORD)).detail == "***db.password***"
 
 
-def test_one_that_shows_a_value_by_other_means_shows_nothing(masker: Masker) -> None:
+def test_in_the_place_of_one_that_shows_a_value_by_other_means_comes_another(
+    masker: Masker,
+) -> None:
     error = masked_error(masker, Detailed(Hidden()))
 
-    assert isinstance(error, Detailed)
+    assert isinstance(error, RuntimeError)
     assert str(error) == "Detailed, whose text holds the value of a credential"
     assert PASSWORD not in said(error)
+
+
+def test_so_it_is_with_a_cause(masker: Masker) -> None:
+    try:
+        try:
+            raise Detailed(Hidden())
+        except Detailed as inner:
+            raise ValueError("no login") from inner
+    except ValueError as outer:
+        error = masked_error(masker, outer)
+
+    assert isinstance(error, ValueError)
+    assert PASSWORD not in said(error)
+    assert "Detailed, whose text holds the value of a credential" in said(error)
 
 
 def test_those_of_a_group_are_masked_each(masker: Masker) -> None:

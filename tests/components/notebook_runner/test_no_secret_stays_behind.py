@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import http.client
 import importlib.util
 import json
 import os
@@ -13,10 +14,12 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,11 +157,57 @@ def command_lines() -> Iterator[set[bytes]]:
         thread.join()
 
 
+class Eavesdropper:
+    """Stands before the tracking server, and keeps every call on its way there."""
+
+    def __init__(self, server: str) -> None:
+        self.heard: list[bytes] = []
+        heard, host = self.heard, urllib.parse.urlsplit(server)
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                heard.append(f"{self.command} {self.path}\n{self.headers}".encode() + body)
+                assert host.hostname is not None
+                onward = http.client.HTTPConnection(host.hostname, host.port, timeout=60)
+                names = ("Content-Type", "Content-Length")
+                headers = {name: self.headers[name] for name in names if name in self.headers}
+                onward.request(self.command, self.path, body, headers)
+                answer = onward.getresponse()
+                data = answer.read()
+                onward.close()
+                self.send_response(answer.status)
+                self.send_header("Content-Type", answer.headers["Content-Type"] or "text/plain")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+            def log_message(self, *_: Any) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.uri = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture(scope="module")
+def eavesdropper(mlflow_server: str) -> Iterator[Eavesdropper]:
+    made = Eavesdropper(mlflow_server)
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
 @dataclass
 class Launched:
     """A launch with each ending, and what it left."""
 
     root: Path
+    store: Path
     said: bytes
     commands: set[bytes]
 
@@ -169,7 +218,10 @@ class Launched:
 
 @pytest.fixture(scope="module")
 def launched(
-    secret: Secret, tmp_path_factory: pytest.TempPathFactory, make_bench: MakeBench
+    secret: Secret,
+    tmp_path_factory: pytest.TempPathFactory,
+    make_bench: MakeBench,
+    eavesdropper: Eavesdropper,
 ) -> Launched:
     """Dagster's own command, in a process of its own, with a database and logs on disk."""
     root = tmp_path_factory.mktemp("proof")
@@ -186,10 +238,10 @@ def launched(
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     environment = {
-        **os.environ,
+        **{n: v for n, v in os.environ.items() if not n.startswith(("MLFLOW_", "DAGBOOK_"))},
         "DAGSTER_HOME": str(home),
         "TMPDIR": str(tmp_path_factory.mktemp("t")),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}",
+        "MLFLOW_TRACKING_URI": eavesdropper.uri,
         "KEPT_PASSWORD": secret.password,
         "KEPT_KEY": secret.key,
     }
@@ -205,10 +257,15 @@ def launched(
             stderr=subprocess.STDOUT,
             timeout=300,
         )
-    for database in root.rglob("*.db"):
+    # What MLflow gets later it gets from here.
+    spool, until = bench.root / ".dagbook" / "spool" / "mlflow", time.monotonic() + 120
+    while any(spool.glob("*/head.json")) and time.monotonic() < until:
+        time.sleep(0.2)
+    store = tmp_path_factory.getbasetemp() / "server0"
+    for database in [*root.rglob("*.db"), *store.glob("*.db")]:
         with sqlite3.connect(database) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return Launched(root, done.stdout, commands)
+    return Launched(root, store, done.stdout, commands)
 
 
 def test_the_runs_were_given_the_secret_and_ended_as_they_should(
@@ -230,7 +287,8 @@ def test_the_runs_were_given_the_secret_and_ended_as_they_should(
 
 
 def test_nothing_of_it_is_in_any_file(launched: Launched, secret: Secret) -> None:
-    files = [path for path in launched.root.rglob("*") if path.is_file()]
+    folders = (launched.root, launched.store)
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     found = {str(path): told for path in files if (told := secret.found_in(path.read_bytes()))}
 
     assert found == {}
@@ -256,6 +314,17 @@ def test_nothing_of_it_was_on_a_command_line(launched: Launched, secret: Secret)
     assert secret.found_in(ours) == []
 
 
+def test_nothing_of_it_was_sent_to_the_tracking_server(
+    launched: Launched, secret: Secret, eavesdropper: Eavesdropper
+) -> None:
+    heard = b"\n".join(eavesdropper.heard)
+
+    assert b"loss of proof_password" in heard
+    assert secret.found_in(heard) == []
+    # Nor as a path, for a server that unquotes it.
+    assert secret.found_in(urllib.parse.unquote_to_bytes(heard)) == []
+
+
 def test_what_is_shown_says_which_connection_it_was(launched: Launched) -> None:
     text = nbformat.writes(launched.notebook("well"))
 
@@ -271,11 +340,11 @@ def test_a_kernel_s_last_words_are_masked(launched: Launched) -> None:
 
 @pytest.mark.skipif(not RECORDS_CALLS, reason="the runner does not record the author's own calls")
 def test_the_author_s_own_mlflow_calls_are_kept_and_masked(launched: Launched) -> None:
-    with sqlite3.connect(launched.root / "mlflow.db") as store:
+    with sqlite3.connect(launched.store / "mlflow.db") as store:
         parameters = dict(store.execute("SELECT key, value FROM params"))
         tags = dict(store.execute("SELECT key, value FROM tags"))
         metrics = {name for (name,) in store.execute("SELECT key FROM metrics")}
-    artifacts = [path.read_text() for path in launched.root.rglob("login.txt")]
+    artifacts = [path.read_text() for path in launched.store.rglob("login.txt")]
 
     assert parameters["password"] == tags["password"] == "***proof_password***"
     assert parameters["url"] == "https://u:***proof_password***@example.com"
