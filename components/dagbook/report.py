@@ -21,6 +21,8 @@ from typing import Any, NamedTuple, NoReturn
 #: Names the private folder the runner shares with the kernel, for one run.
 RUN_FOLDER_VARIABLE = "DAGBOOK_RUN_DIR"
 REPORTS_FILE_NAME = "reports.jsonl"
+#: Says where in what a kernel was given its credentials stand; see `dagbook.masking.in_kernel`.
+MASKED_VARIABLE = "DAGBOOK_MASKED"
 
 #: The longest name MLflow takes.
 LONGEST_NAME = 250
@@ -194,8 +196,18 @@ def _checked_name(name: Any) -> str:
         _refuse(f"the name of a metric must be printable text, not {name!r}")
     if len(_names) >= _MOST_NAMES:
         _names.clear()
-    text = _names[name] = json.dumps(str(name))
+    text = _names[name] = json.dumps(_masked(str(name)))
     return text
+
+
+def _masked(name: str) -> str:
+    """A name without the values of the run's credentials, as far as this process knows them."""
+    if MASKED_VARIABLE not in os.environ:
+        return name
+    # Not needed by a run without credentials.
+    from dagbook.masking.in_kernel import masker_of
+
+    return masker_of().name(name)[:LONGEST_NAME]
 
 
 def _number(name: str, value: Any) -> float:

@@ -10,6 +10,7 @@ from google.auth import exceptions as login
 from google.cloud import secretmanager
 
 from dagbook.credentials.provider import ANSWER_SECONDS, Fetched, Lookup, ProviderDown
+from dagbook.credentials.quiet_logs import quiet_libraries
 from dagbook.errors import DagbookError
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -27,9 +28,11 @@ def fetch(lookup: Lookup) -> Fetched:
         client = secretmanager.SecretManagerServiceClient(
             credentials=credentials, client_options={"api_endpoint": endpoint} if endpoint else None
         )
-        answer = client.access_secret_version(
-            request={"name": name}, timeout=ANSWER_SECONDS, retry=None
-        )
+        # Once more: making its first client Google's library may have made its logs loud.
+        with quiet_libraries():
+            answer = client.access_secret_version(
+                request={"name": name}, timeout=ANSWER_SECONDS, retry=None
+            )
     except login.DefaultCredentialsError:
         raise DagbookError(
             "google_secret_manager: the deployment has no Google credentials of its own: give its "

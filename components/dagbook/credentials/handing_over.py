@@ -13,6 +13,7 @@ from dagbook.credentials.provider import Fetched
 from dagbook.credentials.secret_parts import Part, is_public, leaves_of, parts_of
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.policy.connections import Connection
+from dagbook.policy.objections import one_line
 
 #: Linux takes no longer variable, in bytes with its name.
 _LONGEST_VARIABLE = 131_000
@@ -37,7 +38,7 @@ def hand_over(connection: Connection, fetched: Fetched) -> Handed:
     try:
         return _Picking(connection, fetched).all()
     except DagbookError as error:
-        raise DagbookError(f"connection `{connection.name}`: {error}") from None
+        raise DagbookError(one_line(f"connection `{connection.name}`: {error}")) from None
 
 
 def fields_of(fetched: Fetched) -> dict[str, object]:
@@ -96,7 +97,7 @@ class _Picking:
         if field_ is None:
             return self._whole()
         text = self._field(field_)
-        if self._is_public(field_):
+        if self._is_public(field_) or isinstance(self._fields[field_], bool):
             self._mask_parts(field_, parts_of(text, self._is_public) if "//" in text else ())
         else:
             self._mask(field_, [Part(f"field `{field_}`", text)])
@@ -113,7 +114,7 @@ class _Picking:
             return value
         text = whole if whole is not None else value
         if not isinstance(text, str):
-            text = json.dumps(dict(self._fields), ensure_ascii=False)
+            text = _json(self._fields, "the secret")
         self._mask(None, [Part("the secret", text.strip())])
         if self._fields:
             self._mask_parts(None, leaves_of(self._fields, self._is_public))
@@ -133,9 +134,7 @@ class _Picking:
         value = self._fields[name]
         if value is None or value == "":
             raise DagbookError(f"the field `{name}` of the secret is empty")
-        if isinstance(value, str):
-            return value
-        return json.dumps(value, ensure_ascii=False)
+        return value if isinstance(value, str) else _json(value, _said(name))
 
     def _mask_parts(self, field_: str | None, parts: Iterable[Part]) -> None:
         within = "" if field_ is None else f" in field `{field_}`"
@@ -152,7 +151,9 @@ class _Picking:
         label = name if field_ is None else f"{name}.{field_}"
         for part in parts:
             if len(part.value.strip()) >= SHORTEST_SECRET:
-                self._secrets.setdefault(part.value, Secret(part.value, label))
+                # What prints it may well leave out the blanks around it.
+                for value in (part.value, part.value.strip()):
+                    self._secrets.setdefault(value, Secret(value, label))
             elif part.name is not None:
                 raise DagbookError(
                     f"{part.name} is shorter than {SHORTEST_SECRET} characters, which cannot be "
@@ -162,6 +163,13 @@ class _Picking:
     def _is_public(self, name: str) -> bool:
         public = self._connection.public_fields
         return is_public(name) if public is None else name in public
+
+
+def _json(value: object, what: str) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        raise DagbookError(f"{what} is neither text nor what JSON can hold") from None
 
 
 def _quoted(name: str) -> str:

@@ -5,6 +5,7 @@ A provider that hangs keeps nobody waiting: its thread is left behind, and ends 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import queue
 import threading
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import cast
 
 from dagbook.credentials.provider import Fetched, Lookup, Provider, ProviderDown
+from dagbook.credentials.quiet_logs import quiet_libraries
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.policy.connections import Connection
+from dagbook.policy.objections import one_line
 from dagbook.policy.platform import Platform
 from dagbook.policy.providers import find_provider, load_provider, provider_names
 
@@ -94,14 +97,11 @@ def _load(connection: Connection) -> Provider:
         )
     try:
         return cast("Provider", load_provider(name))
-    except ImportError as error:
-        if spec.extra is not None:
-            text = f"needs {spec.package}: `pip install 'dagbook[{spec.extra}]'`"
-            raise _named(connection, DagbookError(f"the provider {name} {text}")) from None
-        text = f"the provider {name} cannot be imported ({_where(error)})"
-        raise _named(connection, DagbookError(text)) from None
     except Exception as error:
         text = f"the provider {name} cannot be imported ({_where(error)})"
+        if isinstance(error, ImportError) and spec.extra is not None:
+            needed = f"{spec.package}: `pip install 'dagbook[{spec.extra}]'`"
+            text = f"the provider {name} needs {needed}"
         raise _named(connection, DagbookError(text)) from None
 
 
@@ -123,16 +123,20 @@ def _ask(tasks: list[_Task], seconds: float) -> Iterable[tuple[Connection, Answe
     for number in range(min(len(tasks), _AT_ONCE)):
         # Daemons: a pool's threads would keep the process from its end.
         threading.Thread(target=work, name=f"dagbook-credentials-{number}", daemon=True).start()
-    for _ in tasks:
-        try:
+    try:
+        for _ in tasks:
             yield done.get(timeout=max(deadline - time.monotonic(), 0))
-        except queue.Empty:
-            return
+    except queue.Empty:
+        # Nobody waits for those that were not begun.
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiting.get_nowait()
 
 
 def _answer(connection: Connection, provider: Provider, lookup: Lookup) -> Answer:
     try:
-        found = provider(lookup)
+        with quiet_libraries():
+            found = provider(lookup)
     except DagbookError as error:
         return _named(connection, error)
     except Exception as error:
@@ -150,7 +154,7 @@ def _answer(connection: Connection, provider: Provider, lookup: Lookup) -> Answe
 
 def _named(connection: Connection, error: DagbookError) -> DagbookError:
     kind = ProviderDown if isinstance(error, ProviderDown) else DagbookError
-    return kind(f"connection `{connection.name}`: {error}")
+    return kind(one_line(f"connection `{connection.name}`: {error}"))
 
 
 def _where(error: BaseException) -> str:

@@ -19,6 +19,8 @@ from dagbook.errors import DagbookError
 
 #: How long a program may take, in seconds, where nobody says otherwise.
 TIMEOUT_SECONDS = 20.0
+#: Less than all providers together are given, so that no program outlives the wait for it.
+LONGEST_SECONDS = 40.0
 
 
 def fetch(lookup: Lookup) -> Fetched:
@@ -61,6 +63,10 @@ def _argv(lookup: Lookup) -> list[str]:
 
 def _output(argv: list[str], lookup: Lookup) -> str:
     seconds = float(lookup.told("timeout_seconds") or TIMEOUT_SECONDS)
+    if seconds > LONGEST_SECONDS:
+        raise DagbookError(
+            f"process: `timeout_seconds` is at most {LONGEST_SECONDS:g}, not {seconds:g}"
+        )
     name = Path(argv[0]).name
     try:
         # A session of its own, so that what it starts ends with it.

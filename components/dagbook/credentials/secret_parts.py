@@ -25,7 +25,8 @@ _PUBLIC = frozenset([
     "sslmode", "timeout",
 ])  # fmt: skip
 _SECRET_NAME = re.compile(
-    r"(?:pass|passwd|password|passphrase|pwd|secret|token|key|credentials?|signature|sig|auth)$"
+    r"(?:pass|passwd|password|passphrase|pwd|pw|psk|secret|token|key|cookie|credentials?|"
+    r"signature|sig|auth)$"
 )
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)*//\S+")
 _PAIR = re.compile(

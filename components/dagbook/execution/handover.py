@@ -16,6 +16,8 @@ from dagbook.execution.aws_profile import contents_of
 from dagbook.execution.guardian import remove_folders
 from dagbook.execution.kernel_user import KernelUser
 from dagbook.execution.private_folder import SCRATCH_PREFIX, PrivateFolder, give
+from dagbook.masking.in_kernel import whereabouts
+from dagbook.report import MASKED_VARIABLE
 
 #: A file system in memory, where there is one: what is removed there was never on a disk.
 MEMORY_FOLDER = Path("/dev/shm")
@@ -54,6 +56,12 @@ class Handover:
                 self.environment[file.variable] = str(
                     self._folder.inside / self._paths[file.variable]
                 )
+        if delivery.secrets:
+            self.environment[MASKED_VARIABLE] = whereabouts(
+                delivery.secrets,
+                delivery.environment,
+                {file.variable: file.content for file in delivery.files},
+            )
 
     @property
     def folder(self) -> Path | None:

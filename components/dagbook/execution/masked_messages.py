@@ -16,16 +16,16 @@ class MaskedMessages:
     """The messages of one conversation, without the values a run must not show.
 
     A value may come in pieces, message by message. So of each stream of each cell the end is held
-    back that may be the beginning of one, until more of the stream comes or the cell ends. Of
-    stdout and of stderr apart; what else a cell shows meanwhile comes to stand before it, unless
-    it is a letter or three. At the cell's end as much of a value as is no coincidence is masked,
-    and so is the rest of it, should a later cell go on with it.
+    back that may be the beginning of one, until more of the stream comes, be it in a later cell, or
+    the kernel ends; then as much of a value as is no coincidence is masked. What else a cell shows
+    meanwhile comes to stand before it, unless it is a letter or three: those are let go, and what
+    they may have begun is masked from there on.
     """
 
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
         self._streams: dict[int, dict[str, StreamMask]] = {}
-        self._latest: dict[str, StreamMask] = {}
+        self._latest: dict[str, tuple[int, StreamMask]] = {}
         self._last: dict[tuple[int, str], Message] = {}
 
     def take(self, cell: int, message: Message, hand_on: OnMessage) -> None:
@@ -51,21 +51,35 @@ class MaskedMessages:
         self._let_go(cell, name, hand_on)
         streams = self._streams.setdefault(cell, {})
         stream = streams.get(name)
+        before = cell
         if stream is None:
-            stream = streams[name] = self._masker.stream(self._latest.get(name))
-            self._latest[name] = stream
+            latest = None
+            # A question of ours goes on nothing, and nothing goes on it.
+            if cell >= 0:
+                before, latest = self._latest.get(name, (cell, None))
+            stream = streams[name] = self._masker.stream(latest)
+            if cell >= 0:
+                self._latest[name] = cell, stream
         held = stream.holds
+        earlier, shown = stream.feed_apart(text)
+        if before == cell:
+            earlier, shown = "", earlier + shown
+        self._hand_on(before, name, earlier, hand_on)
         self._last[cell, name] = {**message, "content": {}}
-        shown = stream.feed(text)
-        if shown == text and not held:
+        if shown == text and not held and not stream.holds:
             hand_on(cell, message)
         elif shown or LEFT_OUT in content:
             changed = {**content, "name": self._masker.text(name), "text": shown}
             changed.pop(TEXT_JSON, None)
             hand_on(cell, {**message, "content": changed})
 
+    def end_cell(self, hand_on: OnMessage) -> None:
+        """Let go what is too little to be held back any longer, when a cell has ended."""
+        for cell in self._streams:
+            self._let_go(cell, "", hand_on)
+
     def pause(self, hand_on: OnMessage) -> None:
-        """Hand on what is held back: a cell has ended, or the kernel has."""
+        """Hand on what is held back: the kernel has ended."""
         for cell, streams in self._streams.items():
             for name, stream in streams.items():
                 if stream.holds:

@@ -214,7 +214,8 @@ class Conversation:
             if (now := time.monotonic()) >= next_tick:
                 tick()
                 next_tick = now + TICK_SECONDS
-        self.end_outputs(on_message)
+        if self._masked is not None:
+            self._masked.end_cell(on_message)
         content = {} if reply is None else dict(reply["content"])
         return content if self._masked is None else self._masked.masked_content(content)
 

@@ -279,7 +279,7 @@ class _Replay:
             stopped_at = self._take_end(self.ended)
         if self.untold:
             result.notes.append(
-                f"{self.untold} measurements of the last moment are left out: a run with "
+                f"{self.untold} of the last measurements left out: a run with "
                 "credentials vanished before their names were looked through"
             )
         if self.good_runs is not None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from dagbook.masking.view import view_of
 
+#: Values shorter than that are in every text: they cannot be masked.
+SHORTEST_VALUE = 6
 #: A line of a value of several is looked for by itself from so many characters on.
 LONG_LINE = 16
 
@@ -41,13 +43,18 @@ def _lines(value: str) -> Iterator[str]:
 
 def _written(value: str) -> Iterator[str]:
     """The value in the ways that a view does not undo."""
-    yield value
-    yield value.replace(" ", "+")  # in the query of a URL
+    for text in (value, value.replace(" ", "+")):  # in the query of a URL
+        yield from _as_letters(text)
     for quote in ("'", '"'):
         if quote in value:
-            yield value.replace(quote, quote * 2)  # SQL, CSV
-    yield value.replace("'", "'\"'\"'")  # a shell
-    yield value.replace("'", "'\\''")
+            yield from _as_letters(value.replace(quote, quote * 2))  # SQL, CSV
+    if "'" in value:
+        yield from _as_letters(value.replace("'", "'\"'\"'"))  # a shell
+        yield from _as_letters(value.replace("'", "'\\''"))
+
+
+def _as_letters(value: str) -> Iterator[str]:
+    yield value
     if not value.isascii():
         # Bytes written one by one; and the halves of a letter that JSON takes for two.
         yield _bytes(value).decode("latin-1")

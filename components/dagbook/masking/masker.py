@@ -6,11 +6,10 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from dagbook.credentials.delivery import SHORTEST_SECRET, Secret
 from dagbook.errors import DagbookError
-from dagbook.masking.forms import clear_forms, view_forms
+from dagbook.masking.forms import SHORTEST_VALUE, clear_forms, view_forms
 from dagbook.masking.stream import StreamMask
 from dagbook.masking.values import Values, replaced
 
@@ -20,6 +19,18 @@ _NO_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 #: A letter in JSON in JSON: ``\\\\u0041``, and one more of colours and ends of lines.
 _ESCAPED = 16
 _FURTHEST = 256_000
+
+
+class Valued(Protocol):
+    """A value that must not be seen, such as a `dagbook.credentials.delivery.Secret`."""
+
+    @property
+    def value(self) -> str:
+        """The value itself."""
+
+    @property
+    def label(self) -> str:
+        """What is shown in its place."""
 
 
 class Masker:
@@ -33,7 +44,7 @@ class Masker:
     values, by several threads; what was masked before is not looked at again.
     """
 
-    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+    def __init__(self, secrets: Iterable[Valued] = ()) -> None:
         """Know `secrets`.
 
         Raises:
@@ -44,7 +55,7 @@ class Masker:
         self._values: Values | None = None
         self.add(secrets)
 
-    def add(self, secrets: Iterable[Secret]) -> None:
+    def add(self, secrets: Iterable[Valued]) -> None:
         """Know more of them from now on.
 
         Raises:
@@ -52,9 +63,9 @@ class Masker:
         """
         secrets = list(secrets)
         for secret in secrets:
-            if len(secret.value.strip()) < SHORTEST_SECRET:
+            if len(secret.value.strip()) < SHORTEST_VALUE:
                 raise DagbookError(
-                    f"{secret.label}: its value has fewer than {SHORTEST_SECRET} characters, too "
+                    f"{secret.label}: its value has fewer than {SHORTEST_VALUE} characters, too "
                     "few to be kept out of what a run stores; it needs a longer one"
                 )
         with self._lock:
@@ -181,7 +192,7 @@ def _prepared(names: Mapping[str, str]) -> Values | None:
         for form in clear_forms(value):
             clear.setdefault(form, shown[value])
         for form in view_forms(value):
-            if len(form) >= SHORTEST_SECRET:
+            if len(form) >= SHORTEST_VALUE:
                 view.setdefault(form, shown[value])
     values = Values(clear, view)
     for plain in ("***masked***", "******"):

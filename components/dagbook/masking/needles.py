@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from dagbook.credentials.delivery import SHORTEST_SECRET
+from dagbook.masking.forms import SHORTEST_VALUE
 
 #: Shorter texts are gone through once with a pattern, longer ones once for each needle: that takes
 #: 0.1 ns for a byte, and the pattern 40 ns for a byte, however many they are.
 _LONG_TEXT = 1_000
 #: By so many of their first characters the pattern knows them; none is shorter.
-_FIRST = SHORTEST_SECRET
+_FIRST = SHORTEST_VALUE
 #: A text that ends within a needle ends in so many characters of it, or is at its beginning.
 _GRAM = 4
 

@@ -25,38 +25,55 @@ class StreamMask:
 
         Args:
             known: tells what is to be masked, which may grow while the stream lasts.
-            after: the stream that this one goes on, of which nothing is held back: a value that
-                began there is masked from here on.
+            after: the stream that this one goes on; what that one holds back it has no more.
         """
         self._known = known
         # The end of what came: what may still become a value. `_seen` letters of it were handed on.
-        self._open: str = "" if after is None else after._open
-        self._seen = len(self._open)
-        self._beginning: str = "" if after is None else after._beginning
+        self._open = ""
+        self._seen = 0
+        self._beginning = ""
+        if after is not None:
+            self._open, self._seen, self._beginning = after._open, after._seen, after._beginning
+            after._open, after._seen, after._beginning = "", 0, ""
 
     def feed(self, text: str) -> str:
         """Take in more; returns what may be seen by now."""
+        return "".join(self.feed_apart(text))
+
+    def feed_apart(self, text: str) -> tuple[str, str]:
+        """The same in two: what may be seen of what was held back before, and of `text`."""
         values = self._known()
         if values is None:
-            return text
-        text, seen = self._open + text, self._seen
+            return "", text
+        here, seen = len(self._open), self._seen
+        text = self._open + text
         views = views_of(text)
         open_at, beginning = values.open_end(text, views)
         shown: list[str] = []
+        later: list[str] = []
+
+        def show(start: int, end: int) -> None:
+            if start < here:
+                shown.append(text[start : min(here, end)])
+            if end > here:
+                later.append(text[max(here, start) : end])
+
         at = seen
         for start, end, label in values.places(text, views):
             if start >= open_at:
                 break
             if end > at:
-                shown += text[at : max(at, start)], label
+                show(at, max(at, start))
+                # A value is shown where it began.
+                (shown if max(at, start) < here else later).append(label)
                 at = end
         upto = open_at
         if 0 < len(beginning) < _FEW and text.endswith(("\n", "\r")):
             upto = len(text)
-        shown.append(text[at:upto])
+        show(at, max(at, upto))
         self._open, self._seen = text[open_at:], max(at, upto) - open_at
         self._beginning = beginning
-        return "".join(shown)
+        return "".join(shown), "".join(later)
 
     @property
     def holds(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 
 from dagbook.masking.needles import Needles
@@ -38,6 +39,8 @@ class Values:
                 if view != text:
                     at = Places(text, rounds)
                     seen = [(*at.span(start, end), label) for start, end, label in seen]
+                    # What was found already may be found again, with an escape that ends in it.
+                    seen = _new(seen, found)
                 found += seen
         return _joined(found) if found else found
 
@@ -89,6 +92,25 @@ def replaced(text: str, places: list[Place], at: int = 0) -> str:
         pieces += text[at:start], label
         at = end
     return "".join([*pieces, text[at:]])
+
+
+def _new(places: list[Place], found: list[Place]) -> list[Place]:
+    """Those of `places` in which nothing was found that is called the same."""
+    if not found:
+        return places
+    before = sorted(found)
+
+    def is_new(place: Place) -> bool:
+        start, end, label = place
+        for at in range(bisect_left(before, (start,)), len(before)):
+            inner = before[at]
+            if inner[0] >= end:
+                break
+            if inner[1] <= end and inner[2] == label:
+                return False
+        return True
+
+    return [place for place in places if is_new(place)]
 
 
 def _joined(places: list[Place]) -> list[Place]:

@@ -124,14 +124,16 @@ def _connections(
     found = connection_choices(platform, notebook, asset=asset, environment=here)
     for key, choices in found.items():
         resource = platform.resources[key]
+        shown: dict[str, Any]
         kinds: list[dict[str, Any]] = []
         if choices:
             kinds.append({"oneOf": [_choice(choice) for choice in choices]})
         if resource.values:
             # Whether it fits a pattern is said when it is judged: no schema can.
-            kinds.append({"title": " or ".join(resource.values), "minLength": 1})
-        shown: dict[str, Any] = {"type": "string", "title": key}
-        shown |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+            like = list(resource.values)
+            kinds.append({"title": " or ".join(like), "minLength": 1, "examples": like})
+        shown = dict(kinds[0]) if len(kinds) == 1 else {"anyOf": kinds}
+        shown |= {"type": "string", "title": key}
         if resource.description:
             shown["description"] = resource.description
         forbidden = [choice.name for choice in choices if not choice.allowed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -145,6 +146,8 @@ def _own_objections(
     component: NotebookRunnerComponent, request: Request, platform: Platform
 ) -> Iterator[Objection]:
     name = f"{type_name(type(component))}.more_rules"
+    # A copy: what it does to the request changes nothing of what was asked for.
+    request = replace(request, attributes=copy.deepcopy(dict(request.attributes)))
     try:
         found = list(component.more_rules(request, platform))
     except DagbookError as error:

@@ -8,13 +8,12 @@ from datetime import timedelta
 from dagbook.errors import did_you_mean
 from dagbook.policy.connections import TRACKING_KEY, Connection, Resource
 from dagbook.policy.credential_texts import looks_like_credential
-from dagbook.policy.objections import Case
+from dagbook.policy.objections import Case, shown
 from dagbook.policy.path_patterns import fits
 from dagbook.policy.plain_values import fits_value
 from dagbook.policy.platform import BUILT_IN
 from dagbook.policy.presence import PLATFORM_FILE_NAME
 from dagbook.policy.request import Loc, Objection
-from dagbook.safe_yaml.rules import shown
 
 #: The attribute of a component that names them, and the rule that says which keys it has.
 ATTRIBUTE = "resources"
@@ -86,7 +85,9 @@ def is_plain_value(resource: Resource, value: str) -> bool:
 
 def connection_warnings(case: Case) -> Iterator[str]:
     """What is allowed and still worth a word: connections that end soon."""
-    for name in dict.fromkeys(map(str, resources_asked_for(case).values())):
+    own = case.platform.tracking.connection if case.is_component else None
+    names = [*map(str, resources_asked_for(case).values()), *([own] if own is not None else [])]
+    for name in dict.fromkeys(names):
         connection = case.platform.connections.get(name)
         if connection is None or connection.expires is None:
             continue

@@ -8,11 +8,10 @@ from dagbook.policy.connection_judges import NOT_SHOWN, resources_asked_for, why
 from dagbook.policy.connections import TRACKING_KEY, Connection
 from dagbook.policy.credential_texts import looks_like_credential
 from dagbook.policy.hosts import is_bound_to
-from dagbook.policy.objections import Case
+from dagbook.policy.objections import Case, shown
 from dagbook.policy.path_patterns import matches
 from dagbook.policy.platform import BUILT_IN
 from dagbook.policy.request import Loc, Objection
-from dagbook.safe_yaml.rules import shown
 
 #: So an address begins that a login could be sent to; others are files.
 _SERVERS = ("http://", "https://")

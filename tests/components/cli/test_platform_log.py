@@ -16,6 +16,7 @@ import nbformat
 import pytest
 
 from dagbook.cli import main
+from dagbook.ledger.audit import Kind, append
 from dagbook.ledger.project_ledger import (
     HOME_NAME,
     HOME_VARIABLE,
@@ -160,6 +161,25 @@ def test_the_record_is_exported_chosen_and_verified(priced: Path, capsys) -> Non
     )
     known = f"2:{rows[1]['hash']}"
     assert main(["platform", "log", "--verify", "--known", known]) == 0
+
+
+def test_the_record_tells_which_connection_was_used(project: Path, capsys) -> None:
+    (project / "dagbook-platform.yaml").write_text("contact: someone@example.com\n")
+    with open_ledger(project).write() as connection:
+        for asset, names in (("churn", ["mlflow_prod", "warehouse"]), ("sales", ["warehouse"])):
+            detail = {"size": "small", "trigger": "by hand", "connections": names}
+            append(connection, Kind.LAUNCHED, policy="p", who="someone", asset=asset, detail=detail)
+    assert main(["platform", "log"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].endswith("small, by hand, with mlflow_prod and warehouse")
+    assert lines[2].endswith("small, by hand, with warehouse")
+    assert main(["platform", "log", "--connection", "mlflow_prod", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["entries"]
+    assert [(entry["asset"], entry["detail"]["connections"]) for entry in found] == [
+        ("churn", ["mlflow_prod", "warehouse"]),
+    ]
+    assert main(["platform", "log", "--connection", "other"]) == 0
+    assert capsys.readouterr().out == "no entry is like that\n"
 
 
 def test_a_changed_record_is_named_and_the_exit_status_says_so(priced: Path, capsys) -> None:

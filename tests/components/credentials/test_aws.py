@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -35,10 +38,7 @@ AWS_VARIABLES = PROVIDERS["aws_assume_role"].variables
 @pytest.fixture(scope="module")
 def secrets(moto: str) -> dict[str, Any]:
     """What is kept there, by name."""
-    import boto3
-
-    session = boto3.Session("AKIAADMINISTRATOR001", "administrator", region_name="eu-central-1")
-    client = session.client("secretsmanager", endpoint_url=moto)
+    client = _client(moto)
     fields = {"username": "reader", "password": PASSWORD, "host": "db.example.com", "port": 5432}
     return {
         "fields": client.create_secret(Name="prod/db", SecretString=json.dumps(fields)),
@@ -50,6 +50,13 @@ def secrets(moto: str) -> dict[str, Any]:
             client.delete_secret(SecretId="prod/old"),
         ),
     }
+
+
+def _client(moto: str) -> Any:
+    import boto3
+
+    session = boto3.Session("AKIAADMINISTRATOR001", "administrator", region_name="eu-central-1")
+    return session.client("secretsmanager", endpoint_url=moto)
 
 
 def settings(moto: str, **more: str) -> dict[str, dict[str, str]]:
@@ -248,6 +255,29 @@ def test_a_deployment_that_may_not_is_told_what_it_needs(
     )
 
 
+@pytest.mark.usefixtures("deployment", "secrets")
+def test_what_aws_answers_is_in_no_log_however_loud(
+    moto: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    parsers = logging.getLogger("botocore.parsers")
+    parsers.setLevel(logging.DEBUG)
+    try:
+        with caplog.at_level(logging.DEBUG):
+            fetched(
+                connection("aws_secrets_manager", "prod/db", {"A": "password"}),
+                connection("aws_secrets_manager", "prod/token", name="other"),
+                settings=settings(moto),
+            )
+            assert "own password" not in caplog.text and "a newer token" not in caplog.text
+            # Everybody's loggers are as loud as before: this one would have told.
+            assert parsers.level == logging.DEBUG
+            assert logging.getLogger("botocore").level == logging.NOTSET
+            _client(moto).get_secret_value(SecretId="prod/token")
+            assert "a newer token" in caplog.text
+    finally:
+        parsers.setLevel(logging.NOTSET)
+
+
 # A provider that is down
 
 
@@ -268,37 +298,55 @@ def test_an_address_where_nobody_answers_is_one_line() -> None:
     )
 
 
-@pytest.mark.usefixtures("deployment")
-def test_a_server_that_is_out_of_order_is_asked_twice_and_no_more() -> None:
-    asked = []
+@contextmanager
+def answering(status: int, **headers: str) -> Iterator[tuple[str, list[str]]]:
+    """A server that always answers the same: its address, and the paths it was asked for."""
+    asked: list[str] = []
 
-    class OutOfOrder(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked.append(self.path)
-            self.send_response(503)
-            self.send_header("Content-Length", "0")
+            self.send_response(status)
+            for name, value in {"Content-Length": "0", **headers}.items():
+                self.send_header(name, value)
             self.end_headers()
+
+        do_GET = do_POST
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), OutOfOrder)
+    server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
     try:
-        with pytest.raises(ProviderDown) as raised:
-            fetched(
-                connection("aws_secrets_manager", "prod/db"),
-                settings=settings(f"http://127.0.0.1:{server.server_port}"),
-            )
+        yield f"http://127.0.0.1:{server.server_port}", asked
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.mark.usefixtures("deployment")
+def test_a_server_that_is_out_of_order_is_asked_twice_and_no_more() -> None:
+    with answering(503) as (url, asked), pytest.raises(ProviderDown) as raised:
+        fetched(connection("aws_secrets_manager", "prod/db"), settings=settings(url))
     assert str(raised.value) == (
         "connection `warehouse`: aws_secrets_manager: AWS is busy or out of order (503)"
     )
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.usefixtures("deployment")
+def test_a_redirection_is_not_followed(status: int) -> None:
+    with (
+        answering(200) as (other, asked_of_other),
+        answering(status, Location=other) as (url, asked),
+        pytest.raises(DagbookError),
+    ):
+        fetched(connection("aws_secrets_manager", "prod/db"), settings=settings(url))
+    assert asked and asked_of_other == []
 
 
 # STS
@@ -379,11 +427,7 @@ for line in sys.stdin:
     print(client.get_caller_identity()["Arn"], flush=True)
 """
 
-CONFIG = """
-[default]
-region = eu-central-1
-credential_process = /bin/sh -c 'cat "$AWS_CREDENTIALS_JSON"'
-"""
+PAGE = Path(__file__).parents[3] / "docs" / "credentials.md"
 
 
 @pytest.mark.usefixtures("deployment")
@@ -393,7 +437,7 @@ def test_a_long_run_gets_fresh_credentials_of_a_role_by_the_file(moto: str, tmp_
     wanted = connection("aws_assume_role", ROLE, files=files)
     given = fetched(wanted, settings=settings(moto), asset="first")
     path, config = tmp_path / "aws.json", tmp_path / "config"
-    config.write_text(CONFIG, "utf-8")
+    config.write_text(re.findall(r"^```ini\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)[0])
 
     def deliver(content: bytes, seconds: float) -> None:
         # Moto's own clock goes on no faster, so the end is moved.

@@ -59,6 +59,7 @@ class Service:
     address: str
     environment: dict[str, str]
     asked: list[str]
+    logged: str = ""
 
     def fetch(
         self,
@@ -81,6 +82,7 @@ class Service:
             env={**os.environ, **self.environment, **(environment or {})},
         )
         assert done.returncode == 0, done.stderr
+        self.logged = done.stderr
         first, second = json.loads(done.stdout)
         return first, second
 
@@ -299,6 +301,13 @@ def test_what_is_not_given_is_said_in_one_line(
 ) -> None:
     said = text.format(address=service.address)
     assert service.fetch(key) == (kind, f"connection `warehouse`: {said}")
+
+
+def test_what_google_answers_is_in_no_log_however_loud(service: Service) -> None:
+    loud = {"GOOGLE_SDK_PYTHON_LOGGING_SCOPE": "google", "GRPC_VERBOSITY": "ERROR"}
+    given = service.fetch("token", environment=loud)
+    assert given == ({"SECRET": "one long token"}, ["one long token"])
+    assert "AccessSecretVersion" not in service.logged
 
 
 def test_a_wrong_field_is_named_with_those_there_are(service: Service) -> None:

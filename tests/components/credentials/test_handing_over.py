@@ -34,12 +34,13 @@ def secrets(connection: Connection, value: Any) -> dict[str, str]:
 
 def test_values_that_are_no_text_are_given_as_json_has_them() -> None:
     fields = {"port": 5432, "ssl": True, "list": ["one", "two"], "deep": {"a": 1}}
-    wanted: dict[str, str | None] = {"A": "port", "B": "list", "C": "deep"}
+    wanted: dict[str, str | None] = {"A": "port", "B": "list", "C": "deep", "D": "ssl"}
     public = frozenset({"port", "list", "deep", "a"})
     assert given(fields, wanted, public_fields=public) == {
         "A": "5432",
         "B": '["one", "two"]',
         "C": '{"a": 1}',
+        "D": "true",
     }
 
 
@@ -75,6 +76,16 @@ def test_values_that_are_no_text_are_given_as_json_has_them() -> None:
             {"A": None},
             "field `pin` is shorter than 6 characters, which cannot be masked: make it longer, or a "
             "field of `public_fields` if it is no secret",
+        ),
+        (
+            {"password": b"a long password"},
+            {"A": "password"},
+            "the field `password` is neither text nor what JSON can hold",
+        ),
+        (
+            {"password": b"a long password"},
+            {"A": None},
+            "the secret is neither text nor what JSON can hold",
         ),
         ({"password": ""}, {"A": "password"}, "the field `password` of the secret is empty"),
         ({"password": None}, {"A": "password"}, "the field `password` of the secret is empty"),
@@ -125,6 +136,11 @@ def test_a_secret_with_fields_is_given_whole_as_json() -> None:
     wanted = connection("vault", "key", {"A": None})
     assert json.loads(given(DB, {"A": None})["A"]) == DB
     assert set(secrets(wanted, DB)) == {json.dumps(DB), "a long password"}
+
+
+def test_a_secret_is_masked_without_the_blanks_around_it_too() -> None:
+    wanted = connection("vault", "key", {"A": "password"})
+    assert set(secrets(wanted, {"password": " a password\n"})) == {" a password\n", "a password"}
 
 
 def test_the_password_in_a_public_address_is_masked_all_the_same() -> None:

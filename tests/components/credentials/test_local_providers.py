@@ -416,6 +416,15 @@ def test_a_command_line_that_starts_nothing_is_refused(key: str, text: str) -> N
     assert str(raised.value) == f"connection `warehouse`: {text}"
 
 
+def test_a_program_is_given_no_longer_than_all_providers_together(tmp_path: Path) -> None:
+    wanted = connection("process", program(tmp_path, ""), options={"timeout_seconds": "41"})
+    with pytest.raises(DagbookError) as raised:
+        fetched(wanted)
+    assert str(raised.value) == (
+        "connection `warehouse`: process: `timeout_seconds` is at most 40, not 41"
+    )
+
+
 def test_no_shell_reads_a_command_line(tmp_path: Path) -> None:
     code = "import json, sys; print(json.dumps({'Version': 1, 'token': ' '.join(sys.argv[3:])}))"
     key = program(tmp_path, code) + " '$HOME' ; touch made"

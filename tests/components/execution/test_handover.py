@@ -281,3 +281,19 @@ def test_a_file_is_replaced_in_one_step():
     assert not handover.folder.exists()
     handover.renew(Delivery(files=(SecretFile("KEY", "key", b"three"),)))
     assert not handover.folder.exists()
+
+
+def test_a_run_without_any_loads_nothing_that_is_for_them(make_notebook):
+    notebook = make_notebook("1")
+    code = (
+        "import sys\nfrom dagbook.cli import main\n"
+        "assert main(['run', sys.argv[1], '--json']) == 0\n"
+        "parts = ('credentials', 'masking', 'execution.handover', 'execution.renewal',\n"
+        "  'execution.aws_profile', 'execution.kernel_user', 'execution.own_home')\n"
+        "names = tuple(f'dagbook.{part}' for part in parts)\n"
+        "print([m for m in sys.modules if m.startswith(names)], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(notebook)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "[]\n")

@@ -417,3 +417,18 @@ def test_a_run_is_held_to_the_platform_file(
     assert tried.failure.description == (
         "5 retries are too many. Allowed: at most 1 (dagbook-platform.yaml:4)"
     )
+
+
+def test_what_a_platform_says_of_kernels_is_refused_where_it_cannot_be_kept(
+    bench: Workbench, dagstermill_run: Callable[..., Ran]
+) -> None:
+    bench.platform("kernel_process: {own_home: true}\n")
+    bench.notebook("n.ipynb", ["open('ran', 'w').close()"])
+    bench.component("n", "notebook: n.ipynb\nengine: dagstermill")
+    ran = dagstermill_run("n")
+    assert not ran.success
+    assert ran.failure.description == (
+        "engine: dagstermill starts a kernel of its own, with the deployment's environment and "
+        "user, so the platform's `kernel_process` rules cannot be kept: take `engine` out"
+    )
+    assert not (bench.root / "ran").exists()

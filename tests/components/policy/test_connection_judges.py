@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -470,6 +472,13 @@ def test_a_run_is_refused_whose_login_to_the_tracking_server_ended(
         entitle(asked, found)
 
 
+def test_a_login_to_the_tracking_server_that_ends_soon_is_worth_a_word(platform: Read) -> None:
+    found = platform(TRACKED % ("", ", expires: 2026-11-02"))
+    decision, _ = tracked(found)
+    assert decision.allowed
+    assert decision.warnings == ("the connection 'mlflow_prod' expires on 2026-11-02",)
+
+
 def test_a_notebooks_own_login_takes_the_place_of_the_platforms(platform: Read) -> None:
     found = platform(TRACKED % ("", ", revoked: leaked"))
     for key in ("mlflow", "login"):
@@ -522,3 +531,14 @@ def test_a_login_in_the_servers_address_is_refused_and_not_shown(platform: Read)
 def test_a_loose_notebook_gets_no_login(platform: Read) -> None:
     found = platform(TRACKED % ("", ", revoked: leaked"))
     assert decide(Request("a.ipynb", moment=AUTUMN), found).allowed
+
+
+def test_to_decide_needs_no_yaml_and_no_forms_of_credentials() -> None:
+    code = (
+        "import sys, dagbook.policy.decision, dagbook.policy.entitlement\n"
+        "print([n for n in ('yaml', 'dagbook.preflight.credential_patterns') if n in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
