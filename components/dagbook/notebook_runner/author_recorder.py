@@ -77,6 +77,10 @@ class AuthorRecorder:
             wake=wake,
         )
 
+    def learn(self, secrets: Sequence[Secret], login: Mapping[str, str]) -> None:
+        """Know credentials that were fetched anew, before the kernel does."""
+        self._recorder.learn([(secret.value, secret.label) for secret in secrets], login)
+
     @property
     def experiment_id(self) -> str:
         """The experiment as the notebook knows it."""

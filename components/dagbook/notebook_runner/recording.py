@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dagbook.credentials.delivery import Delivery
+from dagbook.credentials.delivery import Delivery, Secret
 from dagbook.errors import DagbookError
 from dagbook.execution.result import ExecutionResult, MetricPoint, RunStatus
 from dagbook.notebook import Notebook
@@ -82,18 +83,38 @@ class Recording:
         self._unwritten: list[MetricPoint] = []
         self._state: dict[str, Any] = {}
         self._login = Login()
-        self._delivery = Delivery()
+        self._secrets: tuple[Secret, ...] = ()
         self._recorder: AuthorRecorder | None = None
 
-    def entrust(self, delivery: Delivery, connections: Iterable[Connection] = ()) -> None:
+    def entrust(self, delivery: Delivery, connections: Iterable[Connection] = ()) -> Delivery:
         """Give it what the run was given, before `start`: the server's login, and what is masked.
 
         Args:
             delivery: of which `tracking` and `secrets` are used.
             connections: those that it comes from; a login goes only where they are bound to.
+
+        Returns:
+            The delivery for the kernel: when that is renewed, this learns of it first.
         """
-        self._delivery = delivery
+        connections = tuple(connections)
+        self._secrets = delivery.secrets
         self._login = Login.of(delivery.tracking, connections)
+        if (fetch := delivery.renew) is None:
+            return delivery
+
+        def renew() -> Delivery:
+            fresh = self.entrust(fetch(), connections)
+            self._learn()
+            return fresh
+
+        return dataclasses.replace(delivery, renew=renew)
+
+    def _learn(self) -> None:
+        login = self._login.for_server(self._uri)
+        if self._recorder is not None:
+            self._recorder.learn(self._secrets, login)
+        if self._is_handed_over:
+            self._hand_over()
 
     def about(self, notebook: Notebook, values: RunValues) -> None:
         """Say what the run is about."""
@@ -162,7 +183,7 @@ class Recording:
                 uri=self._uri,
                 artifacts=artifact_folder(self._state_folder) if self._is_embedded else None,
                 login=self._login.for_server(self._uri),
-                secrets=self._delivery.secrets,
+                secrets=self._secrets,
             )
         except OSError as error:
             self._log.warning(f"MLflow: `mlflow.*` calls in the notebook are not kept: {error}")

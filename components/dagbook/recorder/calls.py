@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ CALLS_FILE, IDS_FILE, ARTIFACTS_FOLDER = "calls.jsonl", "ids.jsonl", "artifacts"
 
 _READ_BYTES = 1024 * 1024
 _TELLING_LENGTH = 20
+# Names of ours, see `names`: an address of artifacts, a run, a model, an experiment.
+_OURS = re.compile(
+    r"mlflow-artifacts:/dagbook/(?:run|model)/([0-9a-z-]+)/artifacts|(?:m-)?[0-9a-f]{32}|[0-9]{18}"
+)
 
 #: One thing the notebook asked for; ``call`` says which.
 Call = dict[str, Any]
@@ -73,6 +78,14 @@ class CallLog:
 def has_calls(folder: Path) -> bool:
     """Whether a run has a record of calls."""
     return (folder / CALLS_FILE).exists()
+
+
+def length_of(folder: Path) -> int:
+    """How much there is of a run's calls by now, in bytes."""
+    try:
+        return (folder / CALLS_FILE).stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def read_calls(folder: Path, offset: int = 0) -> Iterator[tuple[Call, int]]:
@@ -139,10 +152,14 @@ class Ids:
 
     def translate(self, text: str) -> str:
         """A text as the server understands it."""
-        # The long ones first: an address holds the name of its run.
-        for ours in sorted(self._known, key=len, reverse=True):
-            text = text.replace(ours, self._known[ours])
-        return text
+        return _OURS.sub(self._translated, text) if self._known else text
+
+    def _translated(self, found: re.Match[str]) -> str:
+        whole = self._known.get(found[0])
+        if whole is None and found[1]:
+            # The address of artifacts that are not there yet holds a name that may be.
+            return found[0].replace(found[1], self.of(found[1]))
+        return found[0] if whole is None else whole
 
     def translate_back(self, text: str) -> str:
         """A text of the server's as the notebook understands it."""

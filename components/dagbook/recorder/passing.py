@@ -79,11 +79,17 @@ class Server:
         self._base = parts._replace(
             netloc=parts.netloc.rpartition("@")[2], query="", fragment=""
         ).geturl().rstrip("/")  # fmt: skip
-        login = _login(parts.username, parts.password, variables)
-        self._login = login if logs_in else None
+        self._login: str | None = None
+        if logs_in:
+            self.log_in(uri, variables)
         context = _context(variables) if parts.scheme == "https" else None
         https = [urllib.request.HTTPSHandler(context=context)] if context else []
         self._opener = urllib.request.build_opener(_NoRedirection, *https)
+
+    def log_in(self, uri: str, variables: Mapping[str, str]) -> None:
+        """Use a login from now on."""
+        parts = urlsplit(uri)
+        self._login = _login(parts.username, parts.password, variables)
 
     def ask(
         self,

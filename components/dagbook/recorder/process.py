@@ -4,8 +4,8 @@ A process of its own: it answers while the worker is busy, does not die of the k
 worker is killed it goes on for the moment that the kernel still has.
 
 One line of JSON on its standard input says what it is to do, see `Settings`. It answers with a line
-that holds its port, and then with a line whenever what waits should be delivered now. A second
-line, or the end of its input, ends it.
+that holds its port, and then with a line whenever what waits should be delivered now. Further lines
+tell it of credentials that were fetched anew; `END`, or the end of its input, ends it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from dagbook.recorder.onward import Onward
 from dagbook.recorder.passing import Behind, NothingBehind, Server
 from dagbook.recorder.private_process import hide, leave_signals_to_the_worker
 from dagbook.recorder.server import RecorderServer
-from dagbook.recorder.settings import Settings
+from dagbook.recorder.settings import END, Settings
 from dagbook.recorder.taking import Taking
 from dagbook.recorder.uploads import Uploads
 
@@ -37,14 +37,25 @@ LINGER_SECONDS = 2.0
 _ROUND_SECONDS = 0.02
 
 
-def _masker(secrets: list[tuple[str, str]]) -> Masker | None:
-    if not secrets:
-        return None
-    # A run without secrets need not load it.
-    from dagbook.credentials.delivery import Secret
-    from dagbook.masking import Masker
+class _Masking:
+    """What must not be seen, which may become more while the run lasts."""
 
-    return Masker(Secret(value, label) for value, label in secrets)
+    def __init__(self, secrets: list[tuple[str, str]]) -> None:
+        self.masker: Masker | None = None
+        self.learn(secrets)
+
+    def learn(self, secrets: list[tuple[str, str]]) -> None:
+        if not secrets:
+            return  # a run without secrets need not load it
+        from dagbook.credentials.delivery import Secret
+        from dagbook.masking import Masker
+
+        known = self.masker or Masker()
+        known.add(Secret(value, label) for value, label in secrets)
+        self.masker = known
+
+    def hide(self, value: Any) -> Any:
+        return hide_in(value, self.masker) if self.masker else value
 
 
 def _behind(settings: Settings) -> Behind:
@@ -78,12 +89,17 @@ class _Worker:
         except OSError:
             pass  # it is gone
 
-    def wait_for_end(self) -> bool:
+    def wait_for_end(self, learn: Callable[[dict[str, Any]], None]) -> bool:
         """Wait until it asks for the end; False when it vanished."""
         asked: list[bool] = []
 
         def read() -> None:
-            asked.append(bool(sys.stdin.readline()))
+            for line in sys.stdin:
+                if line == END:
+                    asked.append(True)
+                    return
+                learn(json.loads(line))
+                self.say({"learned": True})
 
         reader = Thread(target=read, daemon=True)
         reader.start()
@@ -100,19 +116,22 @@ def main() -> None:
     worker = _Worker()
     settings = Settings(**json.loads(sys.stdin.readline()))
     folder = Path(settings.folder)
-    masker = _masker(settings.secrets)
+    masking = _Masking(settings.secrets)
+    behind = _behind(settings)
 
-    def mask(value: Any) -> Any:
-        return hide_in(value, masker) if masker else value
+    def learn(news: dict[str, Any]) -> None:
+        masking.learn(news["secrets"])
+        if isinstance(behind, Server):
+            behind.log_in(settings.uri, news["variables"])
 
     taking = Taking(folder)
     taking.begin(settings.managed)
-    uploads = Uploads(folder, masker)
-    onward = Onward(taking, _behind(settings), lambda: worker.say({"wake": True}), mask)
-    server = RecorderServer(settings.token, taking, uploads, onward, mask)
+    uploads = Uploads(folder, lambda: masking.masker)
+    onward = Onward(taking, behind, lambda: worker.say({"wake": True}), masking.hide)
+    server = RecorderServer(settings.token, taking, uploads, onward, masking.hide)
     Thread(target=server.serve_forever, args=(0.5,), daemon=True).start()
     worker.say({"port": server.server_address[1]})
-    if not worker.wait_for_end():
+    if not worker.wait_for_end(learn):
         time.sleep(LINGER_SECONDS)
     # The kernel is gone: what only waits for the server's answer has nobody to tell.
     deadline = time.monotonic() + LINGER_SECONDS

@@ -23,8 +23,6 @@ from dagbook.recorder.uploads import Uploads
 
 #: How large a call may be that is no file, in bytes.
 MOST_BODY = 64 * 1024**2
-#: How long a connection may stand idle, in seconds.
-IDLE_SECONDS = 600
 
 _VERSIONS = ("/api/2.0", "/api/3.0")
 _FULL = Refusal("RESOURCE_EXHAUSTED", "the disk is full: what is told to MLflow waits there")
@@ -69,7 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
     # Header and body in one packet, sent at once.
     wbufsize = -1
     disable_nagle_algorithm = True
-    timeout = IDLE_SECONDS
+    # A notebook may compute for days between two calls.
+    timeout = None
 
     def do_GET(self) -> None:
         """Answer a call."""

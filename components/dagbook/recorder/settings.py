@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+#: The line that ends it.
+END = "end\n"
+
 
 @dataclass(frozen=True)
 class Settings:

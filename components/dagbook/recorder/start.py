@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
-from dagbook.recorder.settings import Settings
+from dagbook.recorder.settings import END, Settings
 
 #: How long it may take to come up, and to end, in seconds.
 START_SECONDS, END_SECONDS = 30.0, 10.0
@@ -35,7 +35,7 @@ class Recorder:
         """
         self._token = secrets.token_urlsafe(24)
         self._port: int | None = None
-        self._has_answered = Event()
+        self._has_answered, self._has_learned, self._lock = Event(), Event(), Lock()
         self._listener: Thread | None = None
         self._process = subprocess.Popen(
             # Not from the folder it is started in: a module of the project may be in the way.
@@ -82,6 +82,24 @@ class Recorder:
             self.end()
             raise OSError("the MLflow recorder does not start")
 
+    def learn(self, masked: list[tuple[str, str]], variables: Mapping[str, str]) -> None:
+        """Tell it of credentials that were fetched anew; it knows them when this returns.
+
+        Args:
+            masked: what must not be seen, with what is shown for it.
+            variables: the server's login, as `MLFLOW_TRACKING_…`.
+        """
+        news = {"secrets": masked, "variables": dict(variables)}
+        self._has_learned.clear()
+        try:
+            with self._lock:
+                assert self._process.stdin is not None
+                self._process.stdin.write(json.dumps(news).encode() + b"\n")
+                self._process.stdin.flush()
+        except (OSError, ValueError):
+            return  # it has ended, and so has the run
+        self._has_learned.wait(END_SECONDS)
+
     @property
     def uri(self) -> str:
         """Its address, for the kernel of this run alone: it holds the run's token."""
@@ -97,8 +115,9 @@ class Recorder:
         process = self._process
         try:
             assert process.stdin is not None
-            process.stdin.write(b"end\n")
-            process.stdin.close()
+            with self._lock:
+                process.stdin.write(END.encode())
+                process.stdin.close()
         except (OSError, ValueError):
             pass  # it has ended
         try:
@@ -121,6 +140,8 @@ class Recorder:
             if "port" in message:
                 self._port = int(message["port"])
                 self._has_answered.set()
+            elif "learned" in message:
+                self._has_learned.set()
             elif "wake" in message:
                 wake()
         self._has_answered.set()

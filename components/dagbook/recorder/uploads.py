@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import IO, TYPE_CHECKING
@@ -26,9 +27,9 @@ _CHUNK = 1024 * 1024
 class Uploads:
     """The files of one run."""
 
-    def __init__(self, folder: Path, masker: Masker | None) -> None:
+    def __init__(self, folder: Path, masker: Callable[[], Masker | None]) -> None:
         self._folder = folder
-        self._masker = masker or None
+        self._masker = masker
         self._number = 0
         self._bytes = 0
         self._lock = Lock()
@@ -90,7 +91,8 @@ class Uploads:
     def _copy(self, body: IO[bytes], length: int, file: IO[bytes]) -> None:
         first = _read(body, min(length, _CHUNK))
         left = length - len(first)
-        if self._masker is None or not _is_text(first, whole=left == 0):
+        masker = self._masker()
+        if masker is None or not _is_text(first, whole=left == 0):
             file.write(first)
             while left:
                 chunk = _read(body, min(left, _CHUNK))
@@ -99,7 +101,7 @@ class Uploads:
             return
         # Whatever is no UTF-8 after all comes out as it went in.
         decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        mask = self._masker.stream()
+        mask = masker.stream()
         chunk = first
         while True:
             shown = mask.feed(decoder.decode(chunk, final=not left))

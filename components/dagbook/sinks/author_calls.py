@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dagbook.recorder.calls import Call, Ids, read_calls
+from dagbook.recorder.calls import Call, Ids, length_of, read_calls
 from dagbook.recorder.names import artifact_root
 from dagbook.sinks.mlflow import BATCH, RECORDING_TAG, MlflowError, MlflowRun, point_identity
 
@@ -20,6 +22,9 @@ MOST_TRANSLATED = 4 * 1024 * 1024
 _PARAMETER_BATCH = 100
 # MLflow takes a megabyte at a time; one call may add as much again.
 _MOST_TEXT = 200_000
+# From this length on a file takes its time, and how much it is given.
+_LARGE_BYTES, _LARGE_SECONDS, _LEAST_BYTES_PER_SECOND = 8 * 1024**2, 60.0, 2 * 1024**2
+_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _UNFINISHED = frozenset({"RUNNING", "SCHEDULED"})
 
 
@@ -64,13 +69,15 @@ class _Group:
 class AuthorCalls:
     """The calls of one run on their way."""
 
-    def __init__(self, folder: Path, run: MlflowRun) -> None:
+    def __init__(self, folder: Path, run: MlflowRun, uploading: Callable[[float], None]) -> None:
         """Those of a folder of the spool.
 
         Args:
             folder: it.
             run: the run that the notebook is recorded in.
+            uploading: told that a large file is sent now, and how many seconds that may take.
         """
+        self._uploading = uploading
         self._folder, self._run, self._client = folder, run, run.client
         self._ids = Ids(folder)
         self._ids.refresh()
@@ -94,6 +101,8 @@ class AuthorCalls:
         """
         if self._managed is None:
             self._find_managed(offset)
+        # What comes meanwhile is for the next round: others have something to send as well.
+        length = length_of(self._folder)
         for group in _groups(read_calls(self._folder, offset)):
             try:
                 self._send(group)
@@ -102,6 +111,8 @@ class AuthorCalls:
                 refused(_WHAT.get(group.call["call"], "a call"), error)
             self._is_in_doubt = False
             yield group.offset
+            if group.offset >= length:
+                return
 
     def _find_managed(self, offset: int) -> None:
         for call, after in read_calls(self._folder):
@@ -320,6 +331,28 @@ class AuthorCalls:
     def _send_artifact(self, call: Call) -> None:
         self._has_arrived(call["owner"])
         owner, below = self._ids.of(call["owner"]), call["path"].rpartition("/")[0] or None
+        with self._patience(call["bytes"]):
+            self._upload(call, owner, below)
+
+    @contextmanager
+    def _patience(self, length: int) -> Iterator[None]:
+        """Wait longer for the answer about a large file, which the server has to store first."""
+        if length < _LARGE_BYTES:
+            yield
+            return
+        seconds = _LARGE_SECONDS + length / _LEAST_BYTES_PER_SECOND
+        before = os.environ.get(_TIMEOUT)
+        os.environ[_TIMEOUT] = str(max(int(seconds), int(before or 0)))
+        self._uploading(seconds)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_TIMEOUT]
+            else:
+                os.environ[_TIMEOUT] = before
+
+    def _upload(self, call: Call, owner: str, below: str | None) -> None:
         # Beside the file, so that it can be linked.
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             path = self._translated(self._folder / call["file"], Path(folder))

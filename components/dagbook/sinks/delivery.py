@@ -31,7 +31,7 @@ from dagbook.sinks.mlflow import (
     one_line,
     without_login,
 )
-from dagbook.sinks.spool import MOST_WAITING_SECONDS, End, Head, Spool
+from dagbook.sinks.spool import MOST_WAITING_SECONDS, End, Head, Spool, is_uploading
 
 #: How long a metric must be known before it is decided whose it is, in seconds.
 SETTLE_SECONDS = 2.0
@@ -84,6 +84,11 @@ class Delivery:
     def name(self) -> str:
         """The name of the folder."""
         return self.spool.folder.name
+
+    @property
+    def is_uploading(self) -> bool:
+        """Whether a large file is on its way, which may take minutes."""
+        return is_uploading(self._state)
 
     def advance(self) -> bool:
         """Send what there is; True when there is nothing left to do."""
@@ -198,13 +203,20 @@ class Delivery:
         if not has_calls(self.spool.folder):
             return
         if self._calls is None:
-            self._calls = AuthorCalls(self.spool.folder, run)
+            self._calls = AuthorCalls(self.spool.folder, run, self._uploading)
 
         def refused(what: str, error: Exception) -> None:
             self._note_or_raise(what, error, uri)
 
-        for offset in self._calls.send(self._state.get("calls", 0), refused):
-            self._save(calls=offset)
+        try:
+            for offset in self._calls.send(self._state.get("calls", 0), refused):
+                self._save(calls=offset)
+        finally:
+            if self.is_uploading:
+                self._save(uploading_until=0)
+
+    def _uploading(self, seconds: float) -> None:
+        self._save(uploading_until=time.time() + seconds)
 
     def _send_new_points(self, run: MlflowRun, uri: str, *, live: bool) -> None:
         """Send the points that were added since the last round, those of the author left out."""

@@ -18,7 +18,7 @@ from dagbook.sinks.delivery import Delivery
 from dagbook.sinks.later_login import LaterLogins, Platforms, fetch_logins
 from dagbook.sinks.sender import environment_with
 from dagbook.sinks.sender_process import PATIENCE
-from dagbook.sinks.spool import Spool, spools_aside, spools_in
+from dagbook.sinks.spool import Spool, is_uploading, spools_aside, spools_in
 
 
 def replay_spools(
@@ -59,7 +59,11 @@ def replay_spools(
     message = json.dumps([at_once, list(uris), own, logins.variables, logins.problems])
     try:
         told, _ = process.communicate(message, timeout=seconds)
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as late:
+        if any(is_uploading(spool.state) for spool in due):
+            # Half of a large file is of no use. It goes on alone, and ends with what it is at.
+            so_far = late.stdout or b""
+            return (so_far if isinstance(so_far, str) else so_far.decode()).splitlines()
         process.kill()
         told, _ = process.communicate()
     return told.splitlines()
@@ -149,7 +153,10 @@ def _main() -> None:
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     for line in replay(Path(sys.argv[1]), uris=uris, at_once=at_once, logins=logins):
-        print(line, file=out)
+        try:
+            print(line, file=out)
+        except OSError:
+            return  # nobody waits any more: the rest is for the next who looks
 
 
 if __name__ == "__main__":

@@ -13,19 +13,21 @@ from threading import Lock
 from typing import Any
 
 from dagbook.credentials.delivery import TRACKING_PREFIX
-from dagbook.sinks.spool import ASIDE_FOLDER, Spool
+from dagbook.sinks.spool import ASIDE_FOLDER, Spool, is_uploading
 
 
 @dataclass(frozen=True)
 class Patience:
     """How long a run waits for MLflow, in seconds: for one answer, and for all of them.
 
-    That MLflow takes its time to be imported is no server's fault, and comes on top.
+    That MLflow takes its time to be imported is no server's fault, and comes on top; and so does
+    a large file that the notebook gave MLflow.
     """
 
     answer_seconds: float
     all_seconds: float
     import_seconds: float = 60.0
+    upload_seconds: float = 3600.0
 
     def at_most(self, seconds: float) -> Patience:
         """The same, cut short."""
@@ -129,6 +131,8 @@ def _wait(
         if state != before:
             before, heard = state, now
         if not state.get("imported") and now - began < patience.import_seconds and _is_running():
+            asked = heard = now
+        if is_uploading(state) and now - began < patience.upload_seconds and _is_running():
             asked = heard = now
         if now - heard > patience.answer_seconds or now - asked > patience.all_seconds:
             return {**state, "problem": state.get("problem") or "it does not answer"}

@@ -78,6 +78,9 @@ class SenderProcess:
             pass
         self._inbox.put(None)
         time.sleep(LINGER_SECONDS)
+        # Half of a large file is of no use, and who sends it next begins anew.
+        while any(delivery.is_uploading for delivery in list(self._own.values())):
+            time.sleep(_SOON)
         os._exit(0)
 
     def _take_in(self) -> None:

@@ -229,6 +229,11 @@ class OwnSpool(Spool):
                 self._owner = None
 
 
+def is_uploading(state: Mapping[str, Any]) -> bool:
+    """Whether a large file is on its way, by what the sender has noted."""
+    return bool(state.get("uploading_until", 0) > time.time())
+
+
 def spools_in(state_folder: Path) -> Iterator[Spool]:
     """What waits in a project, the oldest first."""
     parent = state_folder / SPOOL_FOLDER

@@ -271,6 +271,25 @@ def test_a_question_is_passed_on_with_the_servers_own_login(
     assert recording.recorder.uri.rpartition("/")[2] not in f"{headers}{body!r}"
 
 
+def test_credentials_that_were_fetched_anew_are_used_and_masked(
+    record: Record, stranger: Stranger
+) -> None:
+    recording = record(stranger.uri, login={"MLFLOW_TRACKING_TOKEN": "first-word"})
+    (recording.spool.folder / "state.json").write_text('{"calls": 1000000}')
+    stranger.answer = (200, {}, b'{"experiments": []}')
+    recording.client.set_tag(recording.run_id, "a", "second-word")
+
+    recording.recorder.learn([("second-word", "DB")], {"MLFLOW_TRACKING_TOKEN": "second-word"})
+    recording.client.set_tag(recording.run_id, "b", "second-word")
+    recording.client.search_experiments()
+
+    assert [call.get("tags") for call in recording.calls[1:]] == [
+        {"a": "second-word"},
+        {"b": "***DB***"},
+    ]
+    assert stranger.asked[0][2]["authorization"] == "Bearer second-word"
+
+
 def test_a_redirection_is_not_followed(record: Record, stranger: Stranger) -> None:
     recording = record(stranger.uri, login={"MLFLOW_TRACKING_TOKEN": "secret-word"})
     (recording.spool.folder / "state.json").write_text('{"calls": 1000000}')
