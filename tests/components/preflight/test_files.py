@@ -172,6 +172,13 @@ def test_a_path_of_windows_is_told(found: Found) -> None:
     )
 
 
+def test_a_path_is_told_in_one_short_line(found: Found) -> None:
+    (finding,) = found(f"open('{'long/' * 60}\\x1b.txt')", rule=MISSING)
+    assert finding.text.startswith("there is no file `long/long/long/long/…")
+    assert finding.text.isprintable()
+    assert len(finding.text) < 250
+
+
 def test_the_text_about_a_missing_file(found: Found) -> None:
     (finding,) = found("open('gone.txt')", rule=MISSING)
     assert finding.text == (
