@@ -20,7 +20,7 @@ from dagbook.notebook import Cell, Notebook, RoleKind
 from dagbook.preflight.finding import Fix, NightFinding, Severity
 
 if TYPE_CHECKING:
-    from dagbook.preflight.scopes import Doings
+    from dagbook.preflight.doings import Doings
 
 #: Of a path or a text, so many characters are repeated in a finding.
 MOST_QUOTED = 100
