@@ -125,6 +125,8 @@ class _Files:
         plain = Path(os.path.normpath(path))
         if plain.is_relative_to(self.root) or not plain.exists():
             return None
+        if plain.resolve().is_relative_to(self.root.resolve()):
+            return None  # one of the two leads through a link
         text = (
             f"`{quoted(use.path)}` leads out of the project {self.root.name}, so it is on this machine "
             "only: put it into the project"

@@ -153,6 +153,15 @@ def test_a_file_outside_the_project_is_told(tmp_path: Path, found: Found) -> Non
     assert found(source, rule=OUTSIDE, folder=project, project_root=None) == []
 
 
+def test_a_project_behind_a_link_is_still_the_project(tmp_path: Path, found: Found) -> None:
+    (tmp_path / "real" / "notebooks").mkdir(parents=True)
+    (tmp_path / "real" / "rows.csv").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    source = 'import pandas as pd\npd.read_csv("../rows.csv")'
+    folder = tmp_path / "link" / "notebooks"
+    assert found(source, folder=folder, project_root=tmp_path / "real") == []
+
+
 def test_a_place_of_one_user_is_told(found: Found) -> None:
     (finding,) = found("x.to_csv('/home/someone/x.csv')", rule=OUTSIDE)
     assert finding.text == (
