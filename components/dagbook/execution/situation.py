@@ -47,6 +47,7 @@ def circumstances_of(
     """
     path = None if notebook.path is None else notebook.path.absolute()
     folder = None if path is None else path.parent
+    project_root = None if project_root is None else project_root.absolute()
     notes: list[str] = []
     spec: KernelSpec | None = None
     try:

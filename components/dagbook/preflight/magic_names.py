@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from dagbook.preflight.doings import Act, Doings, Event
 from dagbook.preflight.known_magics import QUIET_MAGICS
 from dagbook.preflight.reading import CodeCell, Magic
-from dagbook.preflight.scopes import Act, Doings, Event, doings_of
+from dagbook.preflight.scopes import doings_of
 
 _OUTPUT_OPTIONS = re.compile(r"(?:^|\s)(?:-o|--out|--err|--output|--out_var)[= ]\s*([A-Za-z_]\w*)")
 _WORD = re.compile(r"[A-Za-z_]\w*")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from dagbook.preflight.doings import Act
 from dagbook.preflight.finding import NightFinding, Severity
 from dagbook.preflight.reading import CodeCell, Reading
-from dagbook.preflight.scopes import Act
 from dagbook.preflight.situation import Situation
 
 ORDER = "out-of-order"

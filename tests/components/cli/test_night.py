@@ -90,6 +90,22 @@ def test_a_notebook_without_a_component_is_looked_at(capsys: pytest.CaptureFixtu
     ]
 
 
+def test_the_docs_show_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).parents[3] / "docs" / "night.md"
+    (shown,) = re.findall(
+        r"^\$ dagbook validate churn\.ipynb\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE
+    )
+    notebook(Path("churn.ipynb"), "%pip install x", "import json", "rows.sort()", "rows = [1]")
+    assert said(capsys, "churn.ipynb") == shown.splitlines()
+    (fixed,) = re.findall(
+        r"^\$ dagbook validate (churn\.ipynb --fix.*?)\n(.*?)change the notebook.*?\n(.*?)```",
+        page.read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
+    command, diff, done = fixed
+    assert said(capsys, *command.split(), "--yes") == (diff + done).splitlines()
+
+
 def test_a_notebook_outside_a_project_is_looked_at(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

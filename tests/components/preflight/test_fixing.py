@@ -219,6 +219,7 @@ def test_fixes_are_taken_back_in_the_order_of_their_last(tmp_path: Path) -> None
     history.remember(other, "elsewhere", [])
     history.remember(one, "second", EDITS["take a line"])
     assert history.last(one) == ("second", EDITS["take a line"])
+    assert stat.S_IMODE((tmp_path / ".dagbook" / "fixes.json").stat().st_mode) == 0o600
     history.forget_last(one)
     assert FixHistory(tmp_path / ".dagbook").last(one) == ("first", EDITS["add a tag"])
     history.forget_last(one)
