@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from datetime import UTC, datetime
 from typing import Any
 
 from dagbook.bridge.known_types import notebook_type
@@ -85,7 +86,8 @@ def schema_of(
 ) -> dict[str, Any]:
     """The same for a class that was found."""
     platform = policy_in_force(class_, project.root)
-    key = (name, class_, id(platform), platform.version, notebook, asset)
+    today = datetime.now(UTC).date()  # approvals end on a day
+    key = (name, class_, id(platform), platform.version, notebook, asset, today)
     known = _schemas.get(key)
     # The platform itself is kept: its number must not become another's.
     if known is not None and known["platform"] is platform:

@@ -20,7 +20,7 @@ from dagbook.bridge_protocol import PROTOCOL, BridgeError, Code, line_of, messag
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.trust import is_trusted
 
-_THREADS = 4
+_THREADS = 8
 #: How long a question waits before its owner is told what it waits for, in seconds.
 _TOLD_AFTER = 1.0
 

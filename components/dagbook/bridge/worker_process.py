@@ -131,6 +131,9 @@ class WorkerProcess:
             else:
                 self.imported |= set(message.pop("imported", ()))
                 self.doing = ""
+                if "error" in message and self._said:
+                    # What it printed may say why.
+                    message["error"].setdefault("last_words", list(self._said)[-20:])
                 return message
 
     def culprit(self, error: TooSlow | Ended) -> Culprit:

@@ -384,3 +384,25 @@ def test_nothing_is_left_open(project: Project) -> None:
         bridge.hello()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert project.root not in bridge_client._open_bridges
+
+
+def test_a_python_without_dagster_answers_what_needs_none(
+    project: Project, open_bridge: Callable[[Project], Bridge]
+) -> None:
+    import ruamel.yaml
+
+    environment = project.root / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (packages,) = environment.glob("lib/python3*/site-packages")
+    (packages / "ruamel").symlink_to(Path(ruamel.yaml.__path__[0]).parent)
+    (packages / "ours.pth").write_text(f"{Path(dagbook.__file__).parents[1]}\n")
+    bridge = open_bridge(project)
+    assert bridge.hello()["python_from"] == ".venv"
+    assert bridge.ask("parameters", notebook="churn.ipynb")["parameters"]
+    with pytest.raises(BridgeError) as raised:
+        bridge.ask("catalogue")
+    assert raised.value.code is Code.REFUSED
+    assert str(raised.value) == (
+        f"`catalogue` needs Dagster, which is not installed in {environment}: "
+        "pip install 'dagbook[dagster]'"
+    )
