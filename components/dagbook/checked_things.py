@@ -60,6 +60,9 @@ def _of_notebook(
     yield f"schedule: {_schedule(attributes)}{trial}"
     size = platform.sizes.get(with_defaults(attributes, platform)["compute_size"])
     yield f"size: {component.compute_size if size is None else size.label}"
+    if component.resources:
+        named = [f"{name} ({key})" for key, name in component.resources.items()]
+        yield f"connections: {_listed(named)}"
     built_in = platform.version == BUILT_IN_PLATFORM.version
     where = "built in, no platform file" if built_in else f"version {platform.version}"
     yield f"policy: nothing against it ({where})"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dagbook.catalogue.attributes import Attribute
+from dagbook.policy.connections import Resource
 from dagbook.policy.cost import in_money
 from dagbook.policy.platform import Platform, Wanted
 from dagbook.policy.sizes import Size
@@ -37,6 +38,8 @@ def _allowed(name: str, platform: Platform) -> tuple[str, ...]:
         return tuple(_said_size(size, platform) for size in platform.sizes.values())
     if name == "kernel" and platform.rules.kernels is not None:
         return tuple(sorted(platform.rules.kernels))
+    if name == "resources":
+        return tuple(_said_resource(resource, platform) for resource in platform.resources.values())
     return ()
 
 
@@ -47,6 +50,13 @@ def _said_size(size: Size, platform: Platform) -> str:
     teams = "" if size.teams is None else f", for {', '.join(sorted(size.teams)) or 'nobody'}"
     text = f": {size.description}" if size.description else ""
     return f"{size.label}{price}{teams}{text}"
+
+
+def _said_resource(resource: Resource, platform: Platform) -> str:
+    known = platform.connections
+    names = [n for n in known if resource.connections is None or n in resource.connections]
+    text = f" ({resource.description})" if resource.description else ""
+    return f"{resource.key}{text}: {', '.join((*names, *resource.values)) or 'nothing'}"
 
 
 def _wanted(platform: Platform) -> dict[str, Wanted]:

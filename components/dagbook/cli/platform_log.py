@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   dagbook platform log
   dagbook platform log --since 2026-11-01 --asset models/churn
+  dagbook platform log --connection analytics_prod   which runs had it, and what changed
   dagbook platform log --csv > audit.csv
   dagbook platform log --verify
   dagbook platform log --verify --known 120:5f3c…   with a hash kept elsewhere
@@ -43,6 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", metavar="DATE", help="only from this day (UTC) on: 2026-11-01")
     parser.add_argument("--asset", metavar="KEY", help="only what is about this asset")
     parser.add_argument(
+        "--connection", metavar="NAME",
+        help="only what is about this connection: runs that had it, refusals, changes",
+    )  # fmt: skip
+    parser.add_argument(
         "--verify", action="store_true", help="look through all entries for one that was changed"
     )
     parser.add_argument(
@@ -56,8 +61,11 @@ def run(args: argparse.Namespace) -> int:
     from dagbook.services.ledger import open_ledger
 
     since, known = _day(args.since), _known(args)
-    if args.verify and (args.csv or since is not None or args.asset is not None):
-        raise DagbookError("--verify looks through all entries: leave out --csv, --since, --asset")
+    chosen = since is not None or args.asset is not None or args.connection is not None
+    if args.verify and (args.csv or chosen):
+        raise DagbookError(
+            "--verify looks through all entries: leave out --csv, --since, --asset, --connection"
+        )
     with open_ledger(require_project(Path.cwd()).root).read() as connection:
         if connection is None:
             entries: Iterable[Entry] = ()
@@ -66,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             from dagbook.ledger.audit import read_entries, verify
 
             verified = verify(connection, known=known) if args.verify else None
-            entries = read_entries(connection, since=since, asset=args.asset)
+            entries = read_entries(connection, since=since, asset=args.asset, about=args.connection)
         if verified is not None and not args.json:
             return _print_verified(verified)
         if args.csv:
@@ -74,7 +82,6 @@ def run(args: argparse.Namespace) -> int:
         elif args.json:
             return _print_json(list(entries), verified)
         else:
-            chosen = args.since is not None or args.asset is not None
             _print(list(entries), "no entry is like that" if chosen else _EMPTY)
     return 0
 
@@ -102,7 +109,9 @@ def _in_words(detail: Any) -> str:
         return f"{detail['from']} → {detail['to']}: {', '.join(names[:3])}{rest}"
     shown = ("status", "cause", "size", "team", "trigger", "expected", "cost", "by", "until")
     told = {**detail, "status": str(detail.get("status") or "").replace("_", " ")}
-    return ", ".join(f"{told[name]}" for name in shown if told.get(name))
+    words = [f"{told[name]}" for name in shown if told.get(name)]
+    connections = detail.get("connections")
+    return ", ".join([*words, *([f"with {' and '.join(connections)}"] if connections else [])])
 
 
 def _print_csv(entries: Iterable[Entry]) -> None:

@@ -74,6 +74,7 @@ class Account:
         *,
         longest: float | None = None,
         max_cost: float | None = None,
+        connections: Sequence[str] = (),
     ) -> Started:
         """Reserve what the run will probably cost, and write the launch down.
 
@@ -81,6 +82,7 @@ class Account:
             decision: what was decided about it; it is allowed.
             longest: how long the run may take, in seconds, where that is less than its size's.
             max_cost: what its own YAML says it may cost at most.
+            connections: the names of those it is entitled to.
 
         Raises:
             OverBudget: there is not that much left of the team's month.
@@ -114,7 +116,8 @@ class Account:
                     self._append(connection, Kind.REFUSED, detail)
                 else:
                     self._name = reserve(connection, self._as_launch(size, expected, longest))
-                    self._append(connection, Kind.LAUNCHED, self._facts(expected, budget))
+                    facts = self._facts(expected, budget, connections)
+                    self._append(connection, Kind.LAUNCHED, facts)
                     self._note_approvals(connection, size)
         except LedgerError as error:
             self._give_up(error)
@@ -223,7 +226,9 @@ class Account:
             worker=occasion.worker,
         )
 
-    def _facts(self, expected: Expected, budget: float | None) -> dict[str, Any]:
+    def _facts(
+        self, expected: Expected, budget: float | None, connections: Sequence[str]
+    ) -> dict[str, Any]:
         occasion = self._occasion
         assert self._size is not None
         facts: dict[str, Any] = {
@@ -240,6 +245,8 @@ class Account:
             facts["expected"] = in_money(expected.cost, expected.currency)
         if budget is not None:
             facts["budget"] = in_money(budget, expected.currency)
+        if connections:
+            facts["connections"] = list(connections)
         return facts
 
     def _note_approvals(self, connection: Connection, size: Size) -> None:

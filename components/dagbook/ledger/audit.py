@@ -109,7 +109,11 @@ def append(
 
 
 def read_entries(
-    connection: Connection, *, since: datetime | None = None, asset: str | None = None
+    connection: Connection,
+    *,
+    since: datetime | None = None,
+    asset: str | None = None,
+    about: str | None = None,
 ) -> Iterator[Entry]:
     """The entries in the order they were written.
 
@@ -117,14 +121,28 @@ def read_entries(
         connection: of `Ledger.read`.
         since: only what was written then or later.
         asset: only what is about this asset.
+        about: only what is about this connection of the platform file: launches that had it,
+            refusals by what is said of it, and changes of that.
     """
     wanted = select(ENTRIES).order_by(ENTRIES.c.number)
     if since is not None:
         wanted = wanted.where(ENTRIES.c.at >= since.astimezone(UTC).isoformat()[:19])
     if asset is not None:
         wanted = wanted.where(ENTRIES.c.asset == asset)
+    if about is not None:
+        # Fewer to look into; as text it may also stand where something else is meant.
+        wanted = wanted.where(ENTRIES.c.detail.contains(about, autoescape=True))
     for row in connection.execute(wanted.execution_options(yield_per=_BATCH)):
-        yield Entry(**{**row._mapping, "detail": _detail(row)})
+        detail = _detail(row)
+        if about is None or _is_about(detail, about):
+            yield Entry(**{**row._mapping, "detail": detail})
+
+
+def _is_about(detail: Mapping[str, Any], name: str) -> bool:
+    named, rules, keys = (detail.get(part) or () for part in ("connections", "rules", "keys"))
+    said = [str(key) for part in (rules, keys) if isinstance(part, list | dict) for key in part]
+    is_named = isinstance(named, list) and name in named
+    return is_named or any(key.startswith(f"connections.{name}.") for key in said)
 
 
 def verify(connection: Connection, *, known: tuple[int, str] | None = None) -> Verified:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
@@ -22,8 +23,9 @@ MOST_CHARACTERS = 200
 
 #: Said by the policy itself, or about where it was read.
 _NOT_CONTENT = frozenset({"version", "file", "places", "origins"})
-#: May hold an address with a password in it: only that it changed is told.
-_NOT_SHOWN = ("tracking.",)
+#: May hold an address with a password in it, or says what a provider is told: only that it changed
+#: is told.
+_NOT_SHOWN = re.compile(r"tracking\.|providers\.|connections\..*\.(?:key$|options\.|values\.)")
 
 
 def note_policy(connection: Connection, platform: Platform, project: Path, *, who: str) -> bool:
@@ -103,6 +105,6 @@ def _shown(key: str, value: Any) -> str:
     if isinstance(value, frozenset | set):
         value = sorted(value)
     text = value.isoformat() if isinstance(value, date) else json.dumps(value, default=str)
-    if key.startswith(_NOT_SHOWN):
+    if _NOT_SHOWN.match(key):
         return f"sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]}"
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"

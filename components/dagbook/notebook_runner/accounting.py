@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -47,6 +47,7 @@ class StepAccount:
         partition: str | None,
         longest: float | None,
         max_cost: float | None,
+        connections: Sequence[str] = (),
     ) -> None:
         """Reserve what the run will probably cost, or refuse it.
 
@@ -57,6 +58,7 @@ class StepAccount:
             partition: its partition.
             longest: how long it may take, in seconds, where that is less than its size's.
             max_cost: what its YAML says it may cost at most.
+            connections: the names of those it is entitled to.
 
         Raises:
             DagbookError: there is not that much left, or it cannot be written down.
@@ -64,7 +66,9 @@ class StepAccount:
         self._account = self._open(platform, parameters, partition)
         if self._account is None:
             return
-        started = self._account.launch(decision, longest=longest, max_cost=max_cost)
+        started = self._account.launch(
+            decision, longest=longest, max_cost=max_cost, connections=connections
+        )
         self._is_launched = True
         self._tell_trouble()
         if started.budget_seconds is not None:

@@ -82,6 +82,7 @@ def find_problems(
             problems.append(Problem(("notebook",), str(error)))
         else:
             problems += _said_by_notebook(component, notebook)
+    platform = _asked(component, platform)
     if platform is not None:
         key = component.key or asset
         found = _against_rules(component, project_root, platform, key, notebook, problems)
@@ -103,6 +104,7 @@ def find_yaml_problems(
     """
     platform = platform_for(component_class, project_root)
     component, problems = _without_notebook(attributes, project_root, component_class, platform)
+    platform = None if component is None else _asked(component, platform)
     if component is not None and platform is not None:
         key = component.key or asset
         found = _against_rules(component, project_root, platform, key, None, problems)
@@ -208,9 +210,19 @@ def setting_problems(
     problems = list(_setting_problems(component, project_root, sizes))
     if not judged:
         return [p for p in problems if p.loc[:1] not in (("compute_size",), ("limits",))]
+    platform = _asked(component, platform)
     if platform is not None:
         problems += _against_rules(component, project_root, platform, asset, None, problems)
     return problems
+
+
+def _asked(component: NotebookRunnerComponent, platform: Platform | None) -> Platform | None:
+    """The policy to ask: without any, nobody gives connections, which somebody has to say."""
+    if platform is None and component.resources:
+        from dagbook.policy.platform import BUILT_IN_PLATFORM
+
+        return BUILT_IN_PLATFORM
+    return platform
 
 
 def _against_rules(

@@ -133,6 +133,14 @@ class NotebookRunnerComponent(Versioned, dg.Component, dg.Resolvable, dg.Model):
             {"since": "{{ data_interval_start }}"},
         ),
     ] = Field(default_factory=dict)
+    resources: Annotated[
+        dict[str, str],
+        _described(
+            "What the notebook may reach: by the platform's keys, the names of connections, or a "
+            "plain value such as a bucket where the platform allows one. Never a credential.",
+            {"database": "analytics_prod", "s3_bucket": "company-ml-data"},
+        ),
+    ] = Field(default_factory=dict)
     partitions: Annotated[
         AnyPartitions | None,
         _described(
@@ -312,7 +320,7 @@ class NotebookRunnerComponent(Versioned, dg.Component, dg.Resolvable, dg.Model):
             asset="/".join(key),
             # What became forbidden since the launch is refused by the launch itself, with a word
             # and an entry in the record. Set aside here, Dagster would not even find it.
-            judged=platform is None or not is_run_process(),
+            judged=(platform is None and not component.resources) or not is_run_process(),
         )
         if problems:
             raise DagbookError(f"{place.label}: {problems[0]}")

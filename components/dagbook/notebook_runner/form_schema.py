@@ -5,13 +5,16 @@ What is forbidden is shown, disabled, with the reason; what is allowed comes wit
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagbook.context import ENVIRONMENT_VARIABLE
 from dagbook.execution.allowance import name_in_project
 from dagbook.notebook_runner.dagster_forms import form_of
 from dagbook.notebook_runner.policy_problems import policy_in_force
+from dagbook.policy.connection_choices import ConnectionChoice, connection_choices
 from dagbook.policy.decision import options
 from dagbook.policy.platform import Platform
 from dagbook.policy.sizes import HOUR
@@ -55,6 +58,7 @@ def form_schema(
     named = project_root / notebook
     name = name_in_project(named, named.resolve(), project_root)
     _sizes(schema, ui, platform, name, asset)
+    _connections(schema, ui, platform, name, asset)
     _kernels(schema, platform)
     _metadata(schema, platform)
     _numbers(schema, platform)
@@ -102,6 +106,52 @@ def _sizes(
     longest = max((size.max_runtime_seconds for size in allowed), default=None)
     if longest is not None:
         _bounded(_part(schema, "limits", "max_runtime_hours"), None, longest / HOUR)
+
+
+def _connections(
+    schema: dict[str, Any], ui: dict[str, Any], platform: Platform, notebook: str, asset: str | None
+) -> None:
+    here = os.environ.get(ENVIRONMENT_VARIABLE) or None
+    if not platform.resources:
+        # A key that nothing can stand under is none to show.
+        schema["properties"].pop("resources", None)
+        return
+    part = _part(schema, "resources")
+    for key in ("examples", "default"):
+        part.pop(key, None)
+    part |= {"title": "Connections", "properties": {}, "additionalProperties": False}
+    hints: dict[str, Any] = {}
+    found = connection_choices(platform, notebook, asset=asset, environment=here)
+    for key, choices in found.items():
+        resource = platform.resources[key]
+        shown: dict[str, Any]
+        kinds: list[dict[str, Any]] = []
+        if choices:
+            kinds.append({"oneOf": [_choice(choice) for choice in choices]})
+        if resource.values:
+            # Whether it fits a pattern is said when it is judged: no schema can.
+            like = list(resource.values)
+            kinds.append({"title": " or ".join(like), "minLength": 1, "examples": like})
+        shown = dict(kinds[0]) if len(kinds) == 1 else {"anyOf": kinds}
+        shown |= {"type": "string", "title": key}
+        if resource.description:
+            shown["description"] = resource.description
+        forbidden = [choice.name for choice in choices if not choice.allowed]
+        if forbidden:
+            shown["not"] = {"enum": forbidden}
+            hints[key] = {"ui:enumDisabled": forbidden}
+        part["properties"][key] = shown
+    if hints:
+        ui["resources"] = {**ui.get("resources", {}), **hints}
+
+
+def _choice(choice: ConnectionChoice) -> dict[str, Any]:
+    shown: dict[str, Any] = {"const": choice.name, "title": choice.name}
+    if choice.description:
+        shown["description"] = choice.description
+    if choice.variables:
+        shown["variables"] = list(choice.variables)
+    return shown if choice.allowed else {**shown, "disabled": True, "reason": choice.reason}
 
 
 def _kernels(schema: dict[str, Any], platform: Platform) -> None:

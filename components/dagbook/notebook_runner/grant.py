@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from dagbook.context import DEFAULT_ENVIRONMENT, ENVIRONMENT_VARIABLE
 from dagbook.execution.allowance import Allowance, allowance_of
 from dagbook.notebook import Notebook
 from dagbook.notebook_runner.patience import patiently
@@ -18,6 +19,8 @@ from dagbook.notebook_runner.policy_request import (
     judge,
     request_of,
 )
+from dagbook.policy.connections import Entitlement
+from dagbook.policy.entitlement import entitle
 from dagbook.policy.platform import Platform
 from dagbook.policy.request import Decision, Request
 from dagbook.policy.sizes import HOUR, Size
@@ -58,6 +61,8 @@ class Grant:
     platform: Platform
     request: Request
     allowance: Allowance
+    entitlement: Entitlement
+    """The connections it may use, and the plain values it is given"""
 
     @property
     def size(self) -> Size:
@@ -126,6 +131,7 @@ def ask(context: dg.AssetExecutionContext, asset: NotebookAsset, notebook: Noteb
         if scheduled and platform.rules.require_trial
         else None,
         attributes=_changed_by_launch(component, platform, tags.get(_MAX_RETRIES_TAG)),
+        environment=os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_ENVIRONMENT,
     )
     return Asked(component, platform, request, judge(component, request, platform))
 
@@ -137,7 +143,13 @@ def granted(asked: Asked) -> Grant:
         DagbookError: it may not run: the first objection, and how many more there are.
     """
     allowance = allowance_of(asked.request, asked.decision, asked.platform)
-    return Grant(asked.component, asked.platform, asked.request, allowance)
+    return Grant(
+        asked.component,
+        asked.platform,
+        asked.request,
+        allowance,
+        entitle(asked.request, asked.platform),
+    )
 
 
 def _changed_by_launch(
@@ -153,7 +165,7 @@ def _changed_by_launch(
     # Where a tracking server is nobody's choice but the platform's, the environment has none.
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     names_none = component.experiment.tracking_uri is None and not platform.tracking.tracking_uri
-    if uri and names_none and platform.tracking.allowed_uris:
+    if uri and names_none and (platform.tracking.allowed_uris or platform.tracking.connection):
         changed["experiment"] = {**attributes.get("experiment", {}), "tracking_uri": uri}
     return changed
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
+from dagbook.context import ENVIRONMENT_VARIABLE
 from dagbook.cron_intervals import shortest_interval
 from dagbook.errors import DagbookError
 from dagbook.execution.allowance import check_names, name_in_project
@@ -65,6 +68,7 @@ def request_of(
     scheduled: bool = False,
     tried: bool | None = None,
     attributes: Mapping[str, Any] | None = None,
+    environment: str | None = None,
 ) -> Request:
     """What a component asks for.
 
@@ -76,6 +80,7 @@ def request_of(
         scheduled: whether nobody watches the launch this is about.
         tried: whether the notebook, as it is now, has run well before.
         attributes: what a launch changes of the component's own.
+        environment: the deployment it would run in; None: this one, where it says which it is.
     """
     named = project_root / component.notebook
     kernel = component.kernel
@@ -95,6 +100,7 @@ def request_of(
         shortest_interval_seconds=_shortest_interval(component),
         scheduled=scheduled,
         tried=tried,
+        environment=environment or os.environ.get(ENVIRONMENT_VARIABLE) or None,
     )
 
 
@@ -140,6 +146,8 @@ def _own_objections(
     component: NotebookRunnerComponent, request: Request, platform: Platform
 ) -> Iterator[Objection]:
     name = f"{type_name(type(component))}.more_rules"
+    # A copy: what it does to the request changes nothing of what was asked for.
+    request = replace(request, attributes=copy.deepcopy(dict(request.attributes)))
     try:
         found = list(component.more_rules(request, platform))
     except DagbookError as error:

@@ -137,6 +137,7 @@ class Step:
             partition=self.values.partition_key,
             longest=self.grant.run_seconds,
             max_cost=limits.max_cost_usd if limits is not None else None,
+            connections=self.grant.entitlement.names,
         )
 
     def refused(self) -> None:

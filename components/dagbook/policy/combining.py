@@ -9,6 +9,12 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from dagbook.errors import DagbookError
+from dagbook.policy.combining_connections import (
+    combine_connections,
+    combine_kernel_rules,
+    combine_providers,
+    combine_resources,
+)
 from dagbook.policy.listing import rows_of
 from dagbook.policy.platform import (
     BUILT_IN_PLATFORM,
@@ -55,6 +61,10 @@ def combine(project: Platform, package: Platform) -> Platform:
             _either(min, project.outputs.per_notebook, package.outputs.per_notebook),
         ),
         tracking=_tracking(project.tracking, package.tracking),
+        connections=combine_connections(project.connections, package.connections),
+        resources=combine_resources(project.resources, package.resources),
+        providers=combine_providers(project.providers, package.providers),
+        kernels=combine_kernel_rules(project.kernels, package.kernels),
         defaults=MappingProxyType({**package.defaults, **project.defaults}),
         bounds=MappingProxyType(dict(_bounds(project, package))),
         places=project.places,
@@ -193,6 +203,7 @@ def _tracking(a: Tracking, b: Tracking) -> Tracking:
         tracking_uri=a.tracking_uri or b.tracking_uri,
         allowed_uris=_joined(a.allowed_uris, b.allowed_uris),
         experiment_prefix=a.experiment_prefix or b.experiment_prefix,
+        connection=a.connection or b.connection,
     )
 
 

@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 
+from dagbook.policy.owned_variables import TRACKING_PREFIX
+
+#: The resource of the server that runs are recorded on: a plain value under it is the server's
+#: address, as under ``experiment.tracking_uri``, and the platform's own login to it goes by it.
+TRACKING_KEY = "mlflow"
+
 
 @dataclass(frozen=True)
 class ConnectionFile:
@@ -36,6 +42,9 @@ class Connection:
     values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """By environment variable, what everybody may know and that belongs to it: a host, a port"""
     files: tuple[ConnectionFile, ...] = ()
+    public_fields: frozenset[str] | None = None
+    """The fields of the secret that are none and are shown; None: those whose names say so, such
+    as `host`, `port`, `username`, `region`"""
     teams: frozenset[str] | None = None
     """Who may use it; None: everybody"""
     folders: tuple[str, ...] = ()
@@ -56,6 +65,11 @@ class Connection:
         """The environment variables a notebook sees of it."""
         return (*self.variables, *self.values, *(file.variable for file in self.files))
 
+    @property
+    def logs_in_to_tracking(self) -> bool:
+        """Whether it is the runner's own login to a tracking server, of which no kernel sees any."""
+        return any(name.startswith(TRACKING_PREFIX) for name in self.names)
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -63,7 +77,8 @@ class Resource:
 
     key: str
     connections: frozenset[str] | None = None
-    """The connections that may be named; None: each that the notebook may use"""
+    """The connections that may be named, none where it is empty; None: each that the notebook may
+    use"""
     values: tuple[str, ...] = ()
     """Patterns with ``*`` of plain values (a bucket, a URL) that may stand there instead"""
     variable: str | None = None
@@ -73,6 +88,8 @@ class Resource:
     @property
     def plain_variable(self) -> str:
         """The environment variable of a plain value."""
+        if self.key == TRACKING_KEY:
+            return "MLFLOW_TRACKING_URI"
         return self.variable or self.key.upper().replace("-", "_")
 
 
@@ -81,9 +98,14 @@ class Entitlement:
     """What one run is entitled to, decided at its launch and before anything is fetched."""
 
     connections: Mapping[str, Connection] = field(default_factory=lambda: MappingProxyType({}))
-    """By key of ``resources:``"""
+    """By key of ``resources:``; the platform's login to its tracking server by `TRACKING_KEY`"""
     values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """By environment variable, plain values"""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the connections, for the record."""
+        return tuple(sorted({connection.name for connection in self.connections.values()}))
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from dagbook.policy.approvals import approval_warnings, approved_budget
+from dagbook.policy.connection_judges import connection_warnings
 from dagbook.policy.judges import JUDGES
 from dagbook.policy.objections import Case
 from dagbook.policy.platform import Budget, Platform
 from dagbook.policy.request import Decision, Loc, Objection, Request
 from dagbook.policy.size_judges import judge_team_of_size, size_asked_for
 from dagbook.policy.sizes import HOUR, Size
+from dagbook.policy.tracking_judges import tracking_warnings
 
 __all__ = [
     "Choice",
@@ -53,7 +55,12 @@ def decide(request: Request, platform: Platform, more_rules: Sequence[Rule] = ()
         size=None if size is None else _within_bounds(size, platform),
         run_budget=budget,
         objections=tuple(objections),
-        warnings=(*approval_warnings(case), *_budget_warnings(platform)),
+        warnings=(
+            *approval_warnings(case),
+            *connection_warnings(case),
+            *tracking_warnings(case),
+            *_budget_warnings(platform),
+        ),
     )
 
 

@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagbook.policy.attribute_keys import Bounds, Defaults
+from dagbook.policy.connection_keys import (
+    CONNECTIONS,
+    KERNEL_PROCESS,
+    NAME,
+    NAME_FORM,
+    RESOURCES,
+    SETTINGS,
+)
+from dagbook.policy.credential_texts import looks_like_credential
 from dagbook.policy.file_kinds import (
     Checked,
     Day,
@@ -25,8 +34,7 @@ from dagbook.safe_yaml.parsing import Value
 
 SCHEMA_ID = "urn:dagbook:platform:1"
 
-_WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
-_WORD_FORM = "use at most 63 letters, digits, _, - and ., the first a letter or digit"
+_WORD, _WORD_FORM = NAME, NAME_FORM
 _OF_PROJECT = "it is about one project, so it belongs in the project's own file"
 
 name = Text(_WORD, _WORD_FORM)
@@ -48,6 +56,8 @@ price = Number(minimum=0, maximum=1_000_000)
 
 
 def _address_problem(text: str) -> str | None:
+    if looks_like_credential(text):
+        return "holds a login: leave that out, and name a `connection` that logs in"
     if any(character.isspace() for character in text):
         return f"{text!r} holds blanks: write one address or path"
     return None
@@ -230,6 +240,11 @@ TRACKING = Fields(
         "experiment_prefix": Key(
             Text(longest=100), "What the names of MLflow experiments begin with."
         ),
+        "connection": Key(
+            name,
+            "The connection that logs in to `tracking_uri`. The runner alone uses it: no notebook "
+            "sees it.",
+        ),
     }
 )
 
@@ -254,6 +269,18 @@ PLATFORM = Fields(
         ),
         "output_limits": Key(OUTPUT_LIMITS, "How much output is kept of a run."),
         "tracking": Key(TRACKING, "Where runs are recorded."),
+        "connections": Key(
+            CONNECTIONS,
+            "Named access to databases, stores and services. The file holds no credential: it says "
+            "where each is kept, how a notebook sees it, and who may use it.",
+        ),
+        "resources": Key(
+            RESOURCES, "What the keys of a component's `resources:` are, and what may stand there."
+        ),
+        "providers": Key(
+            SETTINGS, "What each provider of credentials is told for all connections."
+        ),
+        "kernel_process": Key(KERNEL_PROCESS, "The process a notebook runs in."),
         "defaults": Key(
             Defaults(), "Values of component attributes for YAML that leaves them out."
         ),

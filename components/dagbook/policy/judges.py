@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from dagbook.policy.connection_judges import judge_resources
 from dagbook.policy.cost_judges import judge_max_cost
 from dagbook.policy.objections import Case
-from dagbook.policy.path_patterns import fits, matches
+from dagbook.policy.path_patterns import fits
 from dagbook.policy.platform import Wanted
 from dagbook.policy.regexes import regex_fault
 from dagbook.policy.request import Loc, Objection
 from dagbook.policy.size_judges import judge_bounds, judge_run_time, judge_size, judge_team_of_size
+from dagbook.policy.tracking_judges import judge_tracking, judge_tracking_login
 from dagbook.policy.units import seconds_text
 
 
@@ -144,21 +146,6 @@ def judge_trial(case: Case) -> Iterator[Objection]:
         yield case.object("rules.require_trial", ("schedule",), False, why)
 
 
-def judge_tracking(case: Case) -> Iterator[Objection]:
-    """Runs are recorded on a server that is allowed."""
-    found, groups = case.attribute("experiment.tracking_uri"), case.platform.tracking.allowed_uris
-    loc: Loc = ("experiment", "tracking_uri")
-    # The server of those that name none may be one file's, and those that are allowed another's.
-    uri = case.platform.tracking.tracking_uri if found is None else found[1]
-    if uri is None or (found is None and not case.is_component):
-        return
-    for patterns in groups:
-        if not any(_is_address(pattern, str(uri)) for pattern in patterns):
-            why = f"runs may not be recorded at {uri}"
-            rule = "tracking.allowed_uris"
-            yield case.object(rule, loc, uri, why, ", ".join(patterns))
-
-
 #: In the order in which their objections are shown.
 JUDGES: tuple[Callable[[Case], Iterator[Objection]], ...] = (
     judge_size,
@@ -176,13 +163,6 @@ JUDGES: tuple[Callable[[Case], Iterator[Objection]], ...] = (
     judge_retries,
     judge_trial,
     judge_tracking,
+    judge_resources,
+    judge_tracking_login,
 )
-
-
-def _is_address(pattern: str, uri: str) -> bool:
-    # `https://allowed.example.com@other.example.com` leads elsewhere than it reads, and so do
-    # `other.example.com?.allowed.example.com` for a pattern with a star and `/..` for a path.
-    server, _, path = uri.partition("://")[2].partition("/")
-    if any(mark in server for mark in "@?#\\") or ".." in path.split("/"):
-        return False
-    return matches(pattern, uri.removesuffix("/"))

@@ -6,6 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dagbook.policy.connection_listing import (
+    connection_values,
+    kernel_process_values,
+    options_shown,
+    resource_values,
+)
 from dagbook.policy.platform import (
     DEFAULT_PER_CELL,
     DEFAULT_PER_NOTEBOOK,
@@ -94,7 +100,12 @@ def platform_values(platform: Platform) -> dict[str, Any]:
             "tracking_uri": platform.tracking.tracking_uri,
             "allowed_uris": _flat(platform.tracking.allowed_uris),
             "experiment_prefix": platform.tracking.experiment_prefix or None,
+            "connection": platform.tracking.connection,
         },
+        "connections": {n: connection_values(c) for n, c in platform.connections.items()},
+        "resources": {key: resource_values(r) for key, r in platform.resources.items()},
+        "providers": {n: options_shown(n, told) for n, told in platform.providers.items()},
+        "kernel_process": kernel_process_values(platform.kernels),
         "defaults": dict(platform.defaults),
         "bounds": {
             name: {"minimum": bound.minimum, "maximum": bound.maximum}

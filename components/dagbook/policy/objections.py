@@ -68,6 +68,16 @@ class Case:
         return Objection(rule, loc, value, allowed, self.contact, one_line(text))
 
 
+#: More of a value is cut off where a message shows it.
+_LONGEST = 80
+
+
+def shown(value: object) -> str:
+    """A value out of a component file for a message: one line, and short."""
+    text = one_line(str(value))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
 def one_line(text: str) -> str:
     """A text on one line, and nothing in it that a terminal would obey."""
     return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))

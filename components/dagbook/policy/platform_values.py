@@ -8,6 +8,13 @@ from types import MappingProxyType
 from typing import Any
 
 from dagbook.errors import did_you_mean
+from dagbook.policy.connection_values import (
+    build_connections,
+    build_kernel_rules,
+    build_providers,
+    build_resources,
+    connection_contradictions,
+)
 from dagbook.policy.file_kinds import WRONG, Loc, Reading, dotted
 from dagbook.policy.platform import (
     Approval,
@@ -46,6 +53,7 @@ def _contradictions(tree: Mapping[str, Any], reading: Reading) -> Iterator[tuple
     yield from _about_sizes(sizes)
     yield from _about_teams(tree, sizes, reading)
     yield from _about_budgets(tree, sizes, reading)
+    yield from connection_contradictions(tree, reading)
     for number, approval in enumerate(tree.get("approvals", ())):
         wanted = (approval or _NONE).get("size")
         # Without sizes of its own the file may mean those of a package.
@@ -92,6 +100,10 @@ def _about_teams(
         for number, team in enumerate(size.get("teams", ())):
             if team is not None and team not in known:
                 yield ("compute_sizes", name, "teams", number), _no_team(team, known)
+    for name, connection in tree.get("connections", _NONE).items():
+        for number, team in enumerate(connection.get("teams", ())):
+            if team is not None and team not in known:
+                yield ("connections", name, "teams", number), _no_team(team, known)
     for team in tree.get("budgets", _NONE).get("per_team", _NONE):
         if team != "*" and team not in known:
             yield ("budgets", "per_team", team), _no_team(team, known)
@@ -161,7 +173,12 @@ def build_platform(
             tracking_uri=tracking.get("tracking_uri"),
             allowed_uris=_group(tracking.get("allowed_uris"), tracking.get("tracking_uri")),
             experiment_prefix=tracking.get("experiment_prefix", ""),
+            connection=tracking.get("connection"),
         ),
+        connections=build_connections(tree),
+        resources=build_resources(tree),
+        providers=build_providers(tree),
+        kernels=build_kernel_rules(tree),
         defaults=MappingProxyType(dict(tree.get("defaults", _NONE))),
         bounds=MappingProxyType({n: Bound(**b) for n, b in tree.get("bounds", _NONE).items()}),
         places=MappingProxyType({dotted(loc): line for loc, (line, _) in reading.places.items()}),

@@ -37,6 +37,8 @@ class Request:
     """At a launch: whether a schedule launches it, and nobody watches"""
     tried: bool | None = None
     """Whether the notebook, as it is now, has run well before"""
+    environment: str | None = None
+    """The deployment it would run in, `dev` or `prod`, as the deployment itself says; never YAML's"""
     moment: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 

@@ -112,6 +112,28 @@ def test_every_example_passes_validation(
     assert sorted(passed.type for passed in report.passed) == [entry.name for entry in entries]
 
 
+def test_what_may_stand_under_resources_is_what_the_platform_names(
+    entries: list[Entry], project: Project
+) -> None:
+    connections = """\
+connections:
+  warehouse: {provider: environment, key: A, variables: DB_PASSWORD}
+  training: {provider: environment, key: B, variables: TOKEN}
+resources:
+  database: {connections: [warehouse], values: [local], description: Where tables come from}
+  any: true
+"""
+    write(project.root / "dagbook-platform.yaml", connections)
+    platform = find_platform(project.root)
+    component = find_entry(entries, OURS).component
+    assert component is not None
+    found = {a.name: a for a in describe_attributes(component, platform)}
+    assert found["resources"].allowed == (
+        "database (Where tables come from): warehouse, local",
+        "any: warehouse, training",
+    )
+
+
 def test_attributes_are_those_that_the_policy_leaves(
     entries: list[Entry], project: Project
 ) -> None:

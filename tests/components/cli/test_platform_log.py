@@ -16,6 +16,7 @@ import nbformat
 import pytest
 
 from dagbook.cli import main
+from dagbook.ledger.audit import Kind, append
 from dagbook.ledger.project_ledger import (
     HOME_NAME,
     HOME_VARIABLE,
@@ -162,6 +163,25 @@ def test_the_record_is_exported_chosen_and_verified(priced: Path, capsys) -> Non
     assert main(["platform", "log", "--verify", "--known", known]) == 0
 
 
+def test_the_record_tells_which_connection_was_used(project: Path, capsys) -> None:
+    (project / "dagbook-platform.yaml").write_text("contact: someone@example.com\n")
+    with open_ledger(project).write() as connection:
+        for asset, names in (("churn", ["mlflow_prod", "warehouse"]), ("sales", ["warehouse"])):
+            detail = {"size": "small", "trigger": "by hand", "connections": names}
+            append(connection, Kind.LAUNCHED, policy="p", who="someone", asset=asset, detail=detail)
+    assert main(["platform", "log"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].endswith("small, by hand, with mlflow_prod and warehouse")
+    assert lines[2].endswith("small, by hand, with warehouse")
+    assert main(["platform", "log", "--connection", "mlflow_prod", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["entries"]
+    assert [(entry["asset"], entry["detail"]["connections"]) for entry in found] == [
+        ("churn", ["mlflow_prod", "warehouse"]),
+    ]
+    assert main(["platform", "log", "--connection", "other"]) == 0
+    assert capsys.readouterr().out == "no entry is like that\n"
+
+
 def test_a_changed_record_is_named_and_the_exit_status_says_so(priced: Path, capsys) -> None:
     assert main(["run", "n.ipynb"]) == 0
     ledger = ledger_of_project(priced)
@@ -183,7 +203,7 @@ def test_a_changed_record_is_named_and_the_exit_status_says_so(priced: Path, cap
         (["log", "--since", "yesterday"], "--since yesterday: give a day as YYYY-MM-DD"),
         (["log", "--known", "1:2"], "--known goes with --verify"),
         (["log", "--verify", "--csv"],
-         "--verify looks through all entries: leave out --csv, --since, --asset"),
+         "--verify looks through all entries: leave out --csv, --since, --asset, --connection"),
         (["log", "--verify", "--known", "1:2"],
          "--known 1:2: give NUMBER:HASH as `dagbook platform log --verify` told it"),
         (["costs", "--month", "November"], "--month November: give a month as YYYY-MM"),

@@ -17,6 +17,7 @@ from dagbook.ledger.budgets import End, spending, unsettled
 from dagbook.ledger.database import Ledger, LedgerError
 from dagbook.ledger.lost import as_text, settle_lost
 from dagbook.ledger.occasion import Occasion, Started
+from dagbook.policy.connections import Connection
 from dagbook.policy.decision import decide
 from dagbook.policy.platform import Approval, Budget, Budgets, Platform, Team
 from dagbook.policy.request import Request
@@ -294,6 +295,43 @@ def test_a_platform_file_that_was_taken_away_is_told(ledger: Ledger) -> None:
     told = [detail for kind, detail in entries(ledger) if kind == Kind.PLATFORM_CHANGED]
     assert (told[1]["from"], told[1]["to"]) == ("0123456789ab", "built-in")
     assert told[1]["keys"]["budgets.per_team.growth.stop_at"] == ["5.0", None]
+
+
+def test_a_launch_names_the_connections_it_had_and_older_entries_stay_whole(
+    ledger: Ledger,
+) -> None:
+    launch(ledger, platform())  # as entries were written before there were connections
+    opened = account(ledger, platform(), "run-2")
+    opened.launch(decision(platform()), connections=("mlflow_prod", "warehouse"))
+    launched = [detail for kind, detail in entries(ledger) if kind == Kind.LAUNCHED]
+    assert "connections" not in launched[0]
+    assert launched[1]["connections"] == ["mlflow_prod", "warehouse"]
+
+
+def test_a_change_of_a_connection_is_told_without_what_its_provider_is_told(
+    ledger: Ledger,
+) -> None:
+    warehouse = Connection(
+        "warehouse",
+        provider="process",
+        key="helper hunter2",
+        options=MappingProxyType({"version": "hunter3"}),
+        values=MappingProxyType({"DB_HOST": "hunter4"}),
+        variables=MappingProxyType({"DB_PASSWORD": "password"}),
+        teams=frozenset({"growth"}),
+    )
+    launch(ledger, platform())
+    given = MappingProxyType({"warehouse": warehouse})
+    told = MappingProxyType({"vault": MappingProxyType({"role": "hunter5"})})
+    launch(ledger, platform(version="ba9876543210", connections=given, providers=told), "run-2")
+    revoked = MappingProxyType({"warehouse": replace(warehouse, revoked="leaked", key="other")})
+    launch(ledger, platform(version="c" * 12, connections=revoked, providers=told), "run-3")
+    changes = [detail["keys"] for kind, detail in entries(ledger) if kind == Kind.PLATFORM_CHANGED]
+    assert changes[1]["connections.warehouse.teams"] == [None, '["growth"]']
+    assert changes[1]["connections.warehouse.variables.DB_PASSWORD"] == [None, '"password"']
+    assert sorted(changes[2]) == ["connections.warehouse.key", "connections.warehouse.revoked"]
+    assert changes[2]["connections.warehouse.revoked"] == [None, '"leaked"']
+    assert "hunter" not in str(entries(ledger))
 
 
 def test_an_address_in_the_policy_is_not_shown(ledger: Ledger) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,29 @@ def test_entries_are_chosen_by_day_and_by_asset(chain: Ledger) -> None:
         assert [entry.number for entry in late] == [3, 4, 5]
         of_one = read_entries(connection, asset="models/churn")
         assert [entry.number for entry in of_one] == [2, 4]
+
+
+def test_entries_are_chosen_by_the_connection_they_are_about(ledger: Ledger) -> None:
+    details: list[dict[str, Any]] = [
+        {"connections": ["mlflow_prod", "warehouse"]},
+        {"connections": ["warehouse_2"]},
+        {"note": "warehouse"},
+        {"rules": ["connections.warehouse.revoked"], "texts": ["…"]},
+        {"rules": ["connections.warehouse_2.teams"], "texts": ["'warehouse' would do"]},
+        {"keys": {"connections.warehouse.teams": [None, "[]"]}},
+        {"keys": ["connections.warehouse_2.teams"]},
+        {},
+    ]
+    with ledger.write() as connection:
+        for detail in details:
+            append(connection, Kind.LAUNCHED, policy="p", who="w", detail=detail)
+    tamper(ledger, "UPDATE dagbook_audit SET detail = '{\"connections\": \"warehouse\"}' "
+                   "WHERE number = 8")  # fmt: skip
+    with ledger.read() as connection:
+        assert connection is not None
+        found = list(read_entries(connection, about="warehouse"))
+        assert [entry.number for entry in found] == [1, 4, 6]
+        assert [entry.number for entry in read_entries(connection, about="ware_ouse")] == []
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ _covered |= {"experiment", "experiment.name", "experiment.tags", "experiment.tra
 # These in test_dagstermill_step.py and test_dagstermill_problems.py.
 _covered |= {"engine", "dagstermill", "dagstermill.resource_keys", "dagstermill.inputs"}
 _covered |= {"dagstermill.io_manager_key"}
+# This in test_connections.py.
+_covered |= {"resources"}
 
 Test = TypeVar("Test", bound=Callable[..., None])
 

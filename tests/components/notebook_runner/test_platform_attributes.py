@@ -21,7 +21,7 @@ NO_DEFAULT = {
     "notebook", "key", "parameters", "partitions", "description", "deps", "compute_size",
     "schedule.cron", "schedule.own_job", "retries.on", "experiment.tags",
     "experiment.tracking_uri", "dagstermill.resource_keys", "dagstermill.io_manager_key",
-    "dagstermill.inputs", "tags", "schema_version", "limits.max_cost_usd",
+    "dagstermill.inputs", "tags", "schema_version", "limits.max_cost_usd", "resources",
 }  # fmt: skip
 #: What `budgets.per_run` bounds, and what no platform has a say in.
 NO_BOUNDS = {"limits.max_cost_usd", "schema_version"}

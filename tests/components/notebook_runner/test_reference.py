@@ -14,6 +14,7 @@ from dagbook.notebook_runner import NotebookRunnerComponent
 from dagbook.notebook_runner.checks import find_problems
 from dagbook.notebook_runner.reference import attributes_reference
 from dagbook.notebook_runner.run_time_names import RUN_TIME_NAMES
+from dagbook.policy.platform_file import find_platform
 
 if TYPE_CHECKING:
     from conftest import Workbench
@@ -44,6 +45,13 @@ def test_every_example_is_valid(bench: Workbench) -> None:
     )
     (bench.root / "models").mkdir()
     (bench.root / "models" / "churn.ipynb").write_bytes((bench.root / "churn.ipynb").read_bytes())
+    bench.platform(
+        """\
+        connections: {analytics_prod: {provider: environment, key: A, variables: DB_PASSWORD}}
+        resources: {database: true, s3_bucket: {values: ["company-*"]}}
+        """
+    )
+    platform = find_platform(bench.root)
     documents = [
         yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.S)
     ]
@@ -55,7 +63,7 @@ def test_every_example_is_valid(bench: Workbench) -> None:
     assert len(attributes) > 15
     for example in attributes:
         whole = example if "notebook" in example else {**usual, **example}
-        assert find_problems(whole, bench.root) == [], example
+        assert find_problems(whole, bench.root, platform=platform) == [], example
 
 
 def test_every_attribute_has_a_description() -> None:

@@ -323,6 +323,152 @@ def test_runs_are_recorded_on_no_other_server(
     assert refused(site.run("b"), site.root) == said.format("http://other:5000")
 
 
+CONNECTIONS = """\
+connections:
+  warehouse:
+    {provider: environment, key: SHOP_WAREHOUSE, variables: DB_PASSWORD, teams: [models]}
+  production:
+    {provider: environment, key: SHOP_PRODUCTION, variables: DB_PASSWORD, environments: [prod]}
+  mlflow_prod:
+    provider: environment
+    key: SHOP_MLFLOW
+    variables: MLFLOW_TRACKING_TOKEN
+    hosts: [mlflow.example.com]
+resources:
+  database: {connections: [warehouse, production]}
+"""
+#: What is said of the connection of another team.
+OTHERS = (
+    "the connection 'warehouse' is for the team models, and {} is of the team everyone. Allowed: "
+    "production. For an exception ask #ml-platform (dagbook-platform.yaml:12)"
+)
+#: What is said of a connection in another deployment.
+ELSEWHERE = (
+    "the connection 'production' is for the environment prod, and this one is {}. For an exception "
+    "ask #ml-platform (dagbook-platform.yaml:14)"
+)
+
+
+def test_a_connection_of_another_team_is_refused(
+    site: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_WAREHOUSE", "not-for-everyone")
+    site.platform(PLATFORM + CONNECTIONS)
+    file = site.component(
+        "a",
+        "notebook: a.ipynb\nowners: [team:models]\ntags: {team: models}\n"
+        "resources: {database: warehouse}",
+    )
+    monkeypatch.setenv("DAGBOOK_ENVIRONMENT", "prod")
+    said = OTHERS.format("a.ipynb")
+    assert reasons(site) == {"a": f"resources.database: {said}"}
+    (finding,) = validate_paths([file]).findings
+    assert (finding.line, finding.key, finding.text) == (6, "resources.database", said)
+    # Loaded while it was for everybody.
+    site.platform(PLATFORM + CONNECTIONS.replace(", teams: [models]", ""))
+    loaded = site.load()
+    site.platform(PLATFORM + CONNECTIONS)
+    assert refused(site.run("a", defs=loaded), site.root) == said
+
+
+def test_a_connection_revoked_after_loading_refuses_the_next_start(
+    site: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_WAREHOUSE", "for-the-models")
+    site.platform(PLATFORM + CONNECTIONS)
+    site.notebook("models/m.ipynb", [MARK])
+    site.component("m", "notebook: models/m.ipynb\nresources: {database: warehouse}")
+    loaded = site.load()
+    assert reasons(site) == {}
+    revoked = "teams: [models], revoked: found in a notebook"
+    site.platform(PLATFORM + CONNECTIONS.replace("teams: [models]", revoked))
+    assert refused(site.run("m", defs=loaded), site.root) == (
+        "the connection 'warehouse' is revoked: found in a notebook. For an exception ask "
+        "#ml-platform (dagbook-platform.yaml:12)"
+    )
+    with ledger_of_instance(site.instance).read() as connection:
+        assert connection is not None
+        (entry,) = [e for e in read_entries(connection, about="warehouse") if e.kind == "refused"]
+    assert entry.detail["rules"] == ["connections.warehouse.revoked"]
+
+
+def test_the_environment_comes_from_the_deployment_alone(
+    site: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_PRODUCTION", "for-production")
+    site.platform(PLATFORM + CONNECTIONS)
+    site.component(
+        "a",
+        "notebook: a.ipynb\ntags: {environment: prod, DAGBOOK_ENVIRONMENT: prod}\n"
+        "resources: {database: production}",
+    )
+    # Nobody says which deployment this is: the launch does.
+    assert reasons(site) == {}
+    tags = {"environment": "prod", "dagbook/environment": "prod", "DAGBOOK_ENVIRONMENT": "prod"}
+    assert refused(site.run("a", tags=tags), site.root) == ELSEWHERE.format("dev")
+    monkeypatch.setenv("DAGBOOK_ENVIRONMENT", "staging")
+    assert reasons(site) == {"a": f"resources.database: {ELSEWHERE.format('staging')}"}
+
+
+def test_connections_in_the_ops_config_or_tags_are_none(site: Workbench) -> None:
+    site.platform(PLATFORM + CONNECTIONS)
+    site.notebook("a.ipynb", ["import os\nassert 'DB_PASSWORD' not in os.environ"])
+    site.component("a", "notebook: a.ipynb")
+    with pytest.raises(dg.DagsterInvalidConfigError) as failed:
+        launch(site, {"resources": {"database": "warehouse"}})
+    assert 'Received unexpected config entry "resources"' in str(failed.value)
+    tags = {"dagbook/resources": "warehouse", "dagbook/connections": "warehouse"}
+    assert site.run("a", tags=tags).success
+    with ledger_of_instance(site.instance).read() as connection:
+        assert connection is not None
+        assert list(read_entries(connection, about="warehouse"))[1:] == []
+
+
+def test_a_credential_in_the_yaml_is_refused_and_not_shown(site: Workbench) -> None:
+    site.platform(PLATFORM + CONNECTIONS + "  bucket: {values: [company-*]}\n")
+    password = "hunter2" * 2
+    site.component("a", f"notebook: a.ipynb\nresources: {{database: 'pg://me:{password}@db/x'}}")
+    token = "ghp_" + "Ab1" * 12
+    site.component("b", f"notebook: a.ipynb\nresources: {{bucket: {token}}}")
+    found = reasons(site)
+    assert sorted(found) == ["a", "b"]
+    for key, reason in zip(("database", "bucket"), found.values(), strict=True):
+        assert reason.startswith(
+            f"resources.{key}: what stands under `{key}` looks like a credential: name a "
+            "connection there"
+        )
+    findings = validate_paths([site.root]).findings
+    assert not any(s in f"{found}{findings}" for s in (password, token))
+
+
+def test_a_login_goes_to_no_server_that_it_is_not_bound_to(
+    site: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_MLFLOW", "a-login-to-mlflow")
+    tracking = 'tracking: {tracking_uri: "https://mlflow.example.com", connection: mlflow_prod}\n'
+    site.platform(PLATFORM + CONNECTIONS + tracking)
+    servers = (
+        "https://mlflow.example.com@mine.example.org",
+        "https://mlflow.example.com.mine.example.org",
+        "http://mine.example.org",
+    )
+    for name, server in zip("abc", servers, strict=True):
+        site.component(name, f"notebook: a.ipynb\nexperiment: {{tracking_uri: '{server}'}}")
+    said = (
+        "the connection 'mlflow_prod' is bound to other hosts than that of {}. Allowed: "
+        "mlflow.example.com. For an exception ask #ml-platform (dagbook-platform.yaml:19)"
+    )
+    assert reasons(site) == {
+        name: f"experiment.tracking_uri: {said.format(server)}"
+        for name, server in zip("abc", servers, strict=True)
+    }
+    # Nor where the environment of the launch names the server.
+    site.platform(PLATFORM + CONNECTIONS + "tracking: {connection: mlflow_prod}\n")
+    site.component("d", "notebook: a.ipynb")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mine.example.org")
+    assert refused(site.run("d"), site.root) == said.format("http://mine.example.org")
+
+
 def test_another_kernel_is_refused(
     site: Workbench, bash_kernel: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

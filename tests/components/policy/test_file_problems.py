@@ -20,8 +20,8 @@ WRONG = [
     # keys
     (
         "contct: a",
-        "1:contct: unknown key. Did you mean `contact`? Known: contact, currency, bounds, "
-        "compute_sizes, output_limits, tracking, teams, budgets, …",
+        "1:contct: unknown key. Did you mean `contact`? Known: contact, connections, currency, "
+        "bounds, compute_sizes, output_limits, tracking, teams, …",
     ),
     ("3: a", "1: the key 3 is no text to YAML: write it in quotes"),
     ("on: a", "1: the key True is no text to YAML: write it in quotes"),

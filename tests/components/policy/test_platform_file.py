@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from dagbook.errors import DagbookError
+from dagbook.policy.connections import Connection, ConnectionFile, KernelRules, Resource
 from dagbook.policy.platform import (
     BUILT_IN_PLATFORM,
     Approval,
@@ -131,6 +132,52 @@ def test_the_example_of_the_page_is_read_as_it_is_meant(platform: Read) -> None:
         ("https://mlflow-test.example.com", "https://mlflow.example.com"),
     )
     assert found.tracking.experiment_prefix == "shop/"
+    assert found.tracking.connection == "mlflow_prod"
+    assert found.connections == {
+        "analytics_prod": Connection(
+            "analytics_prod",
+            provider="aws_secrets_manager",
+            key="prod/analytics",
+            options={"region": "eu-central-1"},
+            variables={"DB_USER": "username", "DB_PASSWORD": "password"},
+            values={"DB_HOST": "db.example.com"},
+            public_fields=frozenset({"username"}),
+            teams=frozenset({"growth"}),
+            folders=("models/**",),
+            environments=frozenset({"prod", "staging"}),
+            hosts=("db.example.com",),
+            expires=date(2027, 1, 31),
+            description="The warehouse, read only",
+        ),
+        "bigquery": Connection(
+            "bigquery",
+            provider="file",
+            key="/run/secrets/bigquery.json",
+            files=(
+                ConnectionFile("GOOGLE_APPLICATION_CREDENTIALS", "key.json"),
+                ConnectionFile("BIGQUERY_TOKEN_FILE", "token", field="token"),
+            ),
+            revoked="found in a notebook on 2026-11-02",
+        ),
+        "mlflow_prod": Connection(
+            "mlflow_prod",
+            provider="vault",
+            key="mlflow",
+            variables={"MLFLOW_TRACKING_TOKEN": "token"},
+            hosts=("mlflow.example.com",),
+        ),
+    }
+    assert found.resources == {
+        "database": Resource(
+            "database", frozenset({"analytics_prod"}), description="Where tables come from"
+        ),
+        "warehouse": Resource("warehouse", frozenset({"bigquery"})),
+        "s3_bucket": Resource("s3_bucket", frozenset(), ("company-*",), "BUCKET"),
+    }
+    assert found.providers == {
+        "vault": {"address": "https://vault.example.com", "auth": "kubernetes", "role": "notebooks"}
+    }
+    assert found.kernels == KernelRules(True, (".cache/huggingface",), "notebooks")
     assert found.defaults == {
         "retries.max": 1,
         "retries.delay_seconds": 60,
@@ -155,7 +202,7 @@ def test_every_key_knows_its_line(platform: Read) -> None:
         assert last in lines[line - 1] or key.split(".")[-1].isdigit(), (key, lines[line - 1])
     assert found.origin_of("compute_sizes.medium.memory") == "dagbook-platform.yaml:13"
     assert found.origin_of("approvals.0.until") == "dagbook-platform.yaml:58"
-    assert found.origin_of("defaults.retries.max") == "dagbook-platform.yaml:70"
+    assert found.origin_of("defaults.retries.max") == "dagbook-platform.yaml:111"
     assert found.origin_of("compute_sizes.small.gpus") is None
     assert BUILT_IN_PLATFORM.origin_of("contact") is None
 
@@ -180,7 +227,7 @@ OTHERS = {
     "environment": "OTHER_HOST",
     "folder": "other/**",
     "key_pattern": "other",
-    "tracking_uri": "https://other.example.com",
+    "tracking_uri": "https://mlflow.example.com/other",
     "allowed_uris": "https://other.example.com",
     "asset": "reports/other",
     "size": "medium",
@@ -191,6 +238,15 @@ OTHERS = {
     "per_cell": "2 MB",
     "per_notebook": "60 MB",
     "description": "other",
+    "analytics_prod.provider": "aws_assume_role",
+    "bigquery.provider": "dotenv",
+    "mlflow_prod.provider": "environment",
+    "region": "eu-west-1",
+    "DB_HOST": "db.example.com:5432",
+    "hosts": "*.example.com",
+    "expires": "2028-01-31",
+    "address": "https://other.example.com",
+    "auth": "approle",
 }
 
 
@@ -204,12 +260,17 @@ def test_another_value_anywhere_is_another_version_and_another_policy(
     # Names of teams stand in several places that have to agree.
     tree["teams"].append({"folder": "more", "team": "other"})
     tree["teams"].append({"folder": "even more", "team": "growth"})
+    # Those of connections too, and what belongs together.
+    tree["connections"]["other"] = {**tree["connections"]["mlflow_prod"], "key": "other"}
+    if path == ("kernel_process", "own_home"):
+        del tree["kernel_process"]["shared_caches"]
     before = platform(yaml.safe_dump(tree, sort_keys=False))
     *way, last = path
     holder = tree
     for part in way:
         holder = holder[part]
     name = next(part for part in reversed(path) if isinstance(part, str))
+    name = next((n for n in OTHERS if ".".join(map(str, path)).endswith(f".{n}")), name)
     value = holder[last]
     if name in OTHERS:
         holder[last] = OTHERS[name]
