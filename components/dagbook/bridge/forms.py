@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 from datetime import UTC, datetime
 from typing import Any
 
 from dagbook.bridge.known_types import notebook_type
 from dagbook.bridge.verbs import Asked
 from dagbook.catalogue.entries import Entry, find_entries
+from dagbook.context import ENVIRONMENT_VARIABLE
 from dagbook.labels import LABELS, label_of
 from dagbook.notebook_runner.form_schema import form_schema
 from dagbook.notebook_runner.policy_problems import policy_in_force
+from dagbook.policy.connection_choices import connection_choices
 from dagbook.policy.decision import options as size_options
 from dagbook.policy.platform import Platform
 from dagbook.project import Project
@@ -132,7 +135,7 @@ def options(
             dataclasses.asdict(choice) for choice in size_options(platform, notebook, asset=asset)
         ],
         "currency": platform.currency if platform.has_prices else None,
-        "connections": _connections(platform),
+        "connections": _connections(platform, notebook, asset),
         "kernels": [
             {"name": name, "allowed": kernels is None or name in kernels} for name in kernel_names()
         ],
@@ -142,19 +145,16 @@ def options(
     }
 
 
-def _connections(platform: Platform) -> list[dict[str, Any]]:
-    """The connections by name; nothing of where their secrets are kept."""
-    return [
-        {
-            "name": found.name,
-            "description": found.description,
-            "variables": list(found.names),
-            "teams": None if found.teams is None else sorted(found.teams),
-            "revoked": found.revoked,
-            "expires": None if found.expires is None else found.expires.isoformat(),
-        }
-        for found in platform.connections.values()
-    ]
+def _connections(platform: Platform, notebook: str, asset: str | None) -> dict[str, Any]:
+    """By key of `resources`, the connections that may stand there, and those that may not.
+
+    Nothing of where their secrets are kept.
+    """
+    here = os.environ.get(ENVIRONMENT_VARIABLE) or None
+    found = connection_choices(platform, notebook, asset=asset, environment=here)
+    return {
+        key: [dataclasses.asdict(choice) for choice in choices] for key, choices in found.items()
+    }
 
 
 def _label(entry: Entry) -> str:
@@ -175,7 +175,8 @@ def _labelled(schema: dict[str, Any]) -> dict[str, Any]:
         part["title"] = label_of(name)
         for inner in _objects(part, definitions):
             for key, value in inner.get("properties", {}).items():
-                value["title"] = label_of(name, key)
+                if f"{name}.{key}" in LABELS:  # others say themselves what they are called
+                    value["title"] = label_of(name, key)
     order = [name for name in LABELS if name in properties]
     order += [name for name in properties if name not in LABELS]
     found["properties"] = {name: properties[name] for name in order}
