@@ -256,6 +256,8 @@ class BridgeProcess:
         python = f"{self._python.path} ({self._python.origin})"
         if "No module named dagbook" in said or "No module named 'dagbook" in said:
             text = f"{python} has no dagbook with a bridge: {self._python.path} -m pip install 'dagbook[dagster]'"
+        elif "Unknown option: -P" in said or "unknown option -P" in said.lower():
+            text = f"{python} is too old: dagbook needs Python 3.11 or newer"
         else:
             text = f"the bridge does not start in {python}: {self.how_it_ended}"
         return BridgeError(Code.DOWN, text, last_words=self.last_words)

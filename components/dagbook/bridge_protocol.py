@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -73,7 +74,20 @@ class BridgeError(DagbookError):
 
 def line_of(message: Mapping[str, Any]) -> str:
     """A message as its line. No character that some reader takes for the end of a line."""
-    return json.dumps(message, ensure_ascii=True, separators=(",", ":"), default=str) + "\n"
+    try:
+        text = json.dumps(message, separators=(",", ":"), default=str, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(message), separators=(",", ":"), default=str)
+    return f"{text}\n"
+
+
+def _finite(value: Any) -> Any:
+    """With text for the numbers that JSON has no word for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def message_of(line: str) -> dict[str, Any] | None:

@@ -143,8 +143,14 @@ def _shown(value: Any) -> str | None:
         return None
     if isinstance(value, str):
         text = value
-    elif isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
+    elif isinstance(value, list) and all(map(_is_plain, value)):
         text = ", ".join(map(str, value)) or "none"
+    elif isinstance(value, Mapping) and all(map(_is_plain, value.values())):
+        text = ", ".join(f"{name} {item}" for name, item in value.items())
     else:
         text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)

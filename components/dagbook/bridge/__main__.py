@@ -27,12 +27,17 @@ def main() -> None:
     # The owner's terminal or kernel is interrupted, not we.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     front = Front(args.folder.absolute(), _answers, python_from=args.python_from)
-    try:
-        front.serve(_questions)
-    finally:
+
+    def end(*_: object) -> None:
         front.end()
         # Threads that still wait for somebody's code must not keep us.
         os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        front.serve(_questions)
+    finally:
+        end()
 
 
 main()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import sys
+import threading
 import traceback
 import types
 import typing
@@ -16,6 +18,8 @@ from dagbook.bridge.verbs import Asked, Verb
 from dagbook.bridge_protocol import BridgeError, Code
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.trust import untrusted_text
+
+_importing = threading.Lock()
 
 _NAMES = {
     str: "text",
@@ -38,21 +42,30 @@ def answer(verb: Verb, asked: Asked, arguments: Any) -> Any:
         raise BridgeError(Code.UNTRUSTED, untrusted_text(asked.root))
     module, _, name = verb.function.partition(":")
     try:
-        function = getattr(importlib.import_module(module), name)
+        with _importing:
+            # Threads that import large packages at once may find some half made.
+            function = getattr(importlib.import_module(module), name)
         return function(asked, **_checked(verb.name, function, arguments))
     except BridgeError:
         raise
     except DagbookError as error:
         raise BridgeError(Code.REFUSED, str(error)) from None
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in ("dagster", "dagster_webserver", "sqlalchemy"):
-            raise BridgeError(
-                Code.REFUSED,
-                f"{error.name} is not installed in {sys.prefix}: pip install 'dagbook[dagster]'",
-            ) from None
-        raise _unexpected(verb, error) from error
+        missing = (error.name or "dagbook").split(".")[0]
+        if missing == "dagbook" or _in_component(error) is not None:
+            raise _unexpected(verb, error) from error
+        raise BridgeError(
+            Code.REFUSED,
+            f"`{verb.name}` needs {_wanted(missing)}, which is not installed in {sys.prefix}: "
+            "pip install 'dagbook[dagster]'",
+        ) from None
     except (Exception, SystemExit) as error:
         raise _unexpected(verb, error) from error
+
+
+def _wanted(missing: str) -> str:
+    """What to name to whoever lacks a module: Dagster, where all that comes with it is missing."""
+    return missing if importlib.util.find_spec("dagster") else "Dagster"
 
 
 def error_json(error: BaseException) -> dict[str, Any]:
@@ -65,8 +78,7 @@ def error_json(error: BaseException) -> dict[str, Any]:
 def _unexpected(verb: Verb, error: BaseException) -> BridgeError:
     """Somebody's component that raised, or a mistake of ours."""
     said = f"{type(error).__name__}: {_one_line(error)}".rstrip(": ")
-    frames = traceback.extract_tb(error.__traceback__)
-    foreign = next((f for f in reversed(frames) if is_component_code(f.filename)), None)
+    foreign = _in_component(error)
     if foreign is not None:
         what = "left" if isinstance(error, SystemExit) else "raised"
         return BridgeError(
@@ -76,6 +88,12 @@ def _unexpected(verb: Verb, error: BaseException) -> BridgeError:
         )
     lines = "".join(traceback.format_exception(error)).splitlines()
     return BridgeError(Code.BUG, f"`{verb.name}`: {said}", last_words=lines[-20:])
+
+
+def _in_component(error: BaseException) -> traceback.FrameSummary | None:
+    """Where in a component's code something was raised; None when it was not."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((f for f in reversed(frames) if is_component_code(f.filename)), None)
 
 
 def _one_line(error: BaseException) -> str:

@@ -10,9 +10,11 @@ from dagbook.bridge.located import clashes, located
 from dagbook.bridge.planning import as_asked, key_of, require_component
 from dagbook.bridge.verbs import Asked
 from dagbook.bridge_protocol import BridgeError, Code
+from dagbook.checked_things import checked_things
 from dagbook.defs_yaml import ComponentFile, Document, shown_path
 from dagbook.errors import DagbookError
 from dagbook.project import Project
+from dagbook.validation import importable
 
 
 def validate(
@@ -89,8 +91,17 @@ def _checked(asked: Asked, project: Project, documents: Sequence[Document]) -> d
         "valid": not errors,
         "errors": errors,
         "warnings": [] if errors else _warnings(asked, project, documents),
+        "checked": [] if errors else _looked_at(project, documents),
         "text": documents[0].file.text if documents else "",
     }
+
+
+def _looked_at(project: Project, documents: Sequence[Document]) -> list[str]:
+    """What was looked at and found, a line each, of a single component."""
+    if len(documents) != 1:
+        return []
+    with importable(project):
+        return list(checked_things(documents[0], project))
 
 
 def _warnings(asked: Asked, project: Project, documents: Sequence[Document]) -> list[str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dagbook.errors import DagbookError
 from dagbook.project import find_project
-from dagbook.safe_yaml.registered import ENTRY_POINT_GROUPS, own_modules
+from dagbook.registered_modules import ENTRY_POINT_GROUPS, own_modules
 
 #: The clock of a file system is coarse: what is younger, in seconds, may change again without
 #: another time on it, so its bytes are compared as well.

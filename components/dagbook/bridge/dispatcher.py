@@ -85,6 +85,8 @@ class Dispatcher:
 
                 raise BridgeError(Code.UNTRUSTED, untrusted_text(self._root))
             run = self._runs[question.id] = TrialProcess(self._root, question.arguments)
+            if question.is_over:
+                run.cancel()  # it was given up before there was anything to cancel
             told = run.follow(lambda event: self._front.tell(question, event))
         except DagbookError as error:
             known = (
@@ -98,9 +100,7 @@ class Dispatcher:
         self._front.answer(question, told)
 
     def end(self) -> None:
-        """End the worker and the runs."""
-        for run in list(self._runs.values()):
-            run.cancel()
+        """End the worker. Runs are told by the end of their input, which comes with ours."""
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.kill()

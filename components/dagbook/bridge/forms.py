@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
+from datetime import UTC, datetime
 from typing import Any
 
 from dagbook.bridge.known_types import notebook_type
 from dagbook.bridge.verbs import Asked
 from dagbook.catalogue.entries import Entry, find_entries
+from dagbook.context import ENVIRONMENT_VARIABLE
 from dagbook.credentials.own import public_variables
 from dagbook.labels import LABELS, label_of
 from dagbook.notebook_runner.form_schema import form_schema
 from dagbook.notebook_runner.policy_problems import policy_in_force
+from dagbook.policy.connection_choices import connection_choices
 from dagbook.policy.decision import options as size_options
 from dagbook.policy.platform import Platform
 from dagbook.project import Project
@@ -86,7 +90,8 @@ def schema_of(
 ) -> dict[str, Any]:
     """The same for a class that was found."""
     platform = policy_in_force(class_, project.root)
-    key = (name, class_, id(platform), platform.version, notebook, asset)
+    today = datetime.now(UTC).date()  # approvals end on a day
+    key = (name, class_, id(platform), platform.version, notebook, asset, today)
     known = _schemas.get(key)
     # The platform itself is kept: its number must not become another's.
     if known is not None and known["platform"] is platform:
@@ -131,7 +136,8 @@ def options(
             dataclasses.asdict(choice) for choice in size_options(platform, notebook, asset=asset)
         ],
         "currency": platform.currency if platform.has_prices else None,
-        "connections": _connections(platform),
+        "connections": _connections(platform, notebook, asset),
+        "own_credentials": _own_credentials(platform),
         "kernels": [
             {"name": name, "allowed": kernels is None or name in kernels} for name in kernel_names()
         ],
@@ -141,24 +147,29 @@ def options(
     }
 
 
-def _connections(platform: Platform) -> list[dict[str, Any]]:
-    """The connections by name; nothing of where their secrets are kept."""
+def _connections(platform: Platform, notebook: str, asset: str | None) -> dict[str, Any]:
+    """By key of `resources`, the connections that may stand there, and those that may not.
+
+    Nothing of where their secrets are kept.
+    """
+    here = os.environ.get(ENVIRONMENT_VARIABLE) or None
+    found = connection_choices(platform, notebook, asset=asset, environment=here)
+    return {
+        key: [dataclasses.asdict(choice) for choice in choices] for key, choices in found.items()
+    }
+
+
+def _own_credentials(platform: Platform) -> list[dict[str, Any]]:
+    """What a researcher may keep of their own, by connection, and what of it is no secret."""
     return [
         {
             "name": found.name,
-            "description": found.description,
-            "variables": list(found.names),
-            # What a researcher may keep of their own, and what of it is no secret.
-            "own": [*found.variables, *(file.variable for file in found.files)]
-            if not found.logs_in_to_tracking
-            else [],
+            "own": [*found.variables, *(file.variable for file in found.files)],
             "files": [file.variable for file in found.files],
             "public": sorted(public_variables(found)),
-            "teams": None if found.teams is None else sorted(found.teams),
-            "revoked": found.revoked,
-            "expires": None if found.expires is None else found.expires.isoformat(),
         }
         for found in platform.connections.values()
+        if not found.logs_in_to_tracking
     ]
 
 
@@ -180,7 +191,8 @@ def _labelled(schema: dict[str, Any]) -> dict[str, Any]:
         part["title"] = label_of(name)
         for inner in _objects(part, definitions):
             for key, value in inner.get("properties", {}).items():
-                value["title"] = label_of(name, key)
+                if f"{name}.{key}" in LABELS:  # others say themselves what they are called
+                    value["title"] = label_of(name, key)
     order = [name for name in LABELS if name in properties]
     order += [name for name in properties if name not in LABELS]
     found["properties"] = {name: properties[name] for name in order}

@@ -20,7 +20,7 @@ from dagbook.bridge_protocol import PROTOCOL, BridgeError, Code, line_of, messag
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.trust import is_trusted
 
-_THREADS = 4
+_THREADS = 8
 #: How long a question waits before its owner is told what it waits for, in seconds.
 _TOLD_AFTER = 1.0
 
@@ -43,6 +43,7 @@ class Front:
         self.root = root
         self._output = output
         self._writing = threading.Lock()
+        self._answering = threading.Lock()
         self._python_from = python_from
         self._open: dict[Any, Question] = {}
         self._pool = ThreadPoolExecutor(_THREADS, "front")
@@ -62,10 +63,11 @@ class Front:
 
     def answer(self, question: Question, message: Mapping[str, Any]) -> None:
         """Send the answer, unless nobody waits for it any more."""
-        if question.is_over:
-            return
-        question.is_over = True
-        self._open.pop(question.id, None)
+        with self._answering:
+            if question.is_over:
+                return
+            question.is_over = True
+            self._open.pop(question.id, None)
         self._say({"id": question.id, **message})
 
     def tell(self, question: Question, event: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from dagbook.bridge.verbs import Asked
 from dagbook.cron import next_ticks
 from dagbook.errors import DagbookError
-from dagbook.notebook import Notebook, parse_notebook, read_notebook
+from dagbook.notebook import Notebook, read_notebook
 from dagbook.project import find_project
 from dagbook.schedule_words import describe, parse_schedule
 from dagbook.time_zones import find_zone, local_zone_name
@@ -18,7 +18,7 @@ _MOST_TICKS = 100
 
 def parameters(asked: Asked, notebook: str) -> dict[str, Any]:
     """What a notebook takes, and the roles of its cells."""
-    found = _read(asked, notebook)
+    found = read_of(asked, notebook)
     return {
         "language": found.language,
         "kernel": found.kernel_name,
@@ -38,46 +38,6 @@ def parameters(asked: Asked, notebook: str) -> dict[str, Any]:
     }
 
 
-def findings(
-    asked: Asked,
-    notebook: str,
-    component: str | None = None,
-    document: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """What would go wrong with a notebook at night; nothing of it is run.
-
-    With `document`, an editor's text is looked at that was not saved yet.
-    """
-    from dagbook.execution.situation import circumstances_of
-    from dagbook.preflight.registry import findings as found_in
-    from dagbook.preflight.words import as_json
-
-    project = find_project(asked.root)
-    path = asked.root / notebook
-    read = _read(asked, notebook) if document is None else parse_notebook(document, path)
-    circumstances = circumstances_of(
-        read,
-        None if project is None else project.root,
-        kernel=None if project is None else _kernel(asked, notebook, component),
-    )
-    trial = circumstances.trial
-    return {
-        "findings": [as_json(finding) for finding in found_in(read, circumstances.situation)],
-        "passed_trial": None
-        if trial is None
-        else {"executed_notebook": str(trial.executed), "started_at": trial.started_at},
-        "notes": list(circumstances.notes),
-    }
-
-
-def _kernel(asked: Asked, notebook: str, component: str | None) -> str | None:
-    """The kernel that the notebook's components choose, where they agree."""
-    own = [c for c in asked.index.of_notebook(notebook) if component in (None, c.name, c.key)]
-    chosen = {c.document.attributes.get("kernel") for c in own}
-    kernel = chosen.pop() if len(chosen) == 1 else None
-    return kernel if isinstance(kernel, str) else None
-
-
 def ticks(
     asked: Asked, schedule: str, timezone: str | None = None, count: int = 3
 ) -> dict[str, Any]:
@@ -95,6 +55,7 @@ def ticks(
     }
 
 
-def _read(asked: Asked, notebook: str) -> Notebook:
+def read_of(asked: Asked, notebook: str) -> Notebook:
+    """A notebook of the folder; one of a project may not lie outside of it."""
     project = find_project(asked.root)
     return read_notebook(asked.root / notebook, within=None if project is None else project.root)

@@ -71,7 +71,7 @@ def _verbs() -> dict[str, Verb]:
     front, worker, run = Where.FRONT, Where.WORKER, Where.RUN
     found = [
         Verb("parameters", front, "dagbook.bridge.notebooks:parameters"),
-        Verb("findings", front, "dagbook.bridge.notebooks:findings"),
+        Verb("findings", front, "dagbook.bridge.night:findings"),
         Verb("next_ticks", front, "dagbook.bridge.notebooks:ticks"),
         Verb("services", front, "dagbook.bridge.services:services", needs_trust=True),
         Verb("reload", front, "dagbook.bridge.services:reload", needs_trust=True),

@@ -41,6 +41,8 @@ class Worker:
         if not self.trusted:
             withhold_code()
         self._load()
+        # Python tells stale bytecode by whole seconds: two edits within one would leave the first.
+        sys.dont_write_bytecode = True
         self._known = set(sys.modules)
         self._components = frozenset(component_modules(self.root, trusted=self.trusted))
         sys.meta_path.insert(0, _Teller(self))

@@ -77,7 +77,7 @@ class WorkerProcess:
     @property
     def is_alive(self) -> bool:
         """Whether it runs."""
-        return self._process.poll() is None
+        return self._process.returncode is None and self._ended(wait=False) is None
 
     def await_ready(self) -> None:
         """Wait until it can be asked.
@@ -131,6 +131,9 @@ class WorkerProcess:
             else:
                 self.imported |= set(message.pop("imported", ()))
                 self.doing = ""
+                if "error" in message and self._said:
+                    # What it printed may say why.
+                    message["error"].setdefault("last_words", list(self._said)[-20:])
                 return message
 
     def culprit(self, error: TooSlow | Ended) -> Culprit:
@@ -146,8 +149,9 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it, and what its code has started."""
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.returncode is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for reader in self._readers:
             reader.join(_STACK_SECONDS)
@@ -167,15 +171,26 @@ class WorkerProcess:
             raise Ended(self._how_it_ended())
         return message
 
+    def _ended(self, *, wait: bool) -> os.waitid_result | None:
+        """How it ended, None while it runs.
+
+        It stays where it is: with its number its group must not become somebody else's before
+        what it has started was ended.
+        """
+        if self._process.returncode is not None:
+            return None
+        flags = os.WEXITED | os.WNOWAIT | (0 if wait else os.WNOHANG)
+        return os.waitid(os.P_PID, self._process.pid, flags)
+
     def _how_it_ended(self) -> str:
-        status = self._process.wait()
+        ended = self._ended(wait=True)
         self._readers[1].join(_STACK_SECONDS)
-        if status >= 0:
-            return f"ended the process (exit status {status})"
+        if ended is None or ended.si_code == os.CLD_EXITED:
+            return f"ended the process (exit status {ended.si_status if ended else '?'})"
         try:
-            return f"crashed the process ({signal.Signals(-status).name})"
+            return f"crashed the process ({signal.Signals(ended.si_status).name})"
         except ValueError:
-            return f"crashed the process (signal {-status})"
+            return f"crashed the process (signal {ended.si_status})"
 
     def _ask_for_stack(self) -> None:
         """Have it write down where it is; it answers also from within a loop."""

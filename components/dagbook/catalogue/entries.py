@@ -12,7 +12,7 @@ from typing import Any
 
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.project import Project
-from dagbook.safe_yaml.registered import ENTRY_POINT_GROUPS, own_modules
+from dagbook.registered_modules import ENTRY_POINT_GROUPS, own_modules
 
 
 @dataclass(frozen=True)

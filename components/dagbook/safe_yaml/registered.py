@@ -5,19 +5,12 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from dagbook.project import Project, read_dg_table
+from dagbook.project import Project
+from dagbook.registered_modules import ENTRY_POINT_GROUPS, own_modules
 
-#: Where packages tell Dagster which modules hold their components, and where they once did.
-ENTRY_POINT_GROUPS = (
-    "dagster_dg_cli.registry_modules",
-    "dagster_dg_cli.plugin",
-    "dagster_dg.plugin",
-    "dagster_dg.library",
-)
+__all__ = ["ENTRY_POINT_GROUPS", "Registry", "own_modules"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +53,3 @@ def _installed(_times: tuple[tuple[str, int], ...]) -> frozenset[str]:
     return frozenset(
         entry.value for group in ENTRY_POINT_GROUPS for entry in points.select(group=group)
     )
-
-
-def own_modules(project: Project) -> Iterable[str]:
-    """The modules that a project itself registers, as its configuration names them."""
-    table: Any = read_dg_table(project.config_file) or {}
-    settings = table.get("project", {})
-    modules = settings.get("registry_modules", []) if isinstance(settings, dict) else []
-    return [module for module in modules if isinstance(module, str)] if modules else []

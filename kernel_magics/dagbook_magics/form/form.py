@@ -78,7 +78,7 @@ class Form:
             if part.key not in _GIVEN
         }
         options = situation.ask("options", component=component)
-        self._own = OwnCredentials(situation.root, options["connections"])
+        self._own = OwnCredentials(situation.root, options["own_credentials"])
         everyday = [n for n in schema["uiSchema"].get(_EVERYDAY, ()) if n in self._fields]
         for name, field in self._fields.items():
             field.set(self._before.get(name, UNSET))

@@ -138,3 +138,37 @@ def test_a_component_that_runs_no_notebooks_has_no_form(bridge: Bridge) -> None:
     with pytest.raises(BridgeError) as raised:
         bridge.ask("form_schema", notebook="churn.ipynb", type="dagster.PythonScriptComponent")
     assert str(raised.value) == "`dagster.PythonScriptComponent` runs no notebooks"
+
+
+def test_connections_are_offered_with_the_reason_where_they_are_not(
+    bridge: Bridge, project: Project
+) -> None:
+    (project.root / "dagbook-platform.yaml").write_text(
+        "teams:\n  - {folder: nlp/**, team: nlp}\n"
+        "connections:\n"
+        "  orders:\n"
+        "    provider: environment\n"
+        "    key: ORDERS_URL_FROM\n"
+        "    variables: [ORDERS_URL]\n"
+        "    description: The orders\n"
+        "  corpus:\n"
+        "    provider: environment\n"
+        "    key: CORPUS_FROM\n"
+        "    variables: [CORPUS_TOKEN]\n"
+        "    teams: [nlp]\n"
+        "resources:\n  database: {connections: [orders, corpus]}\n"
+    )
+    told = bridge.ask("options", notebook="churn.ipynb")["connections"]
+    assert {c["name"]: c["allowed"] for c in told["database"]} == {"orders": True, "corpus": False}
+    assert "FROM" not in json.dumps(told)
+    form = bridge.ask("form_schema", notebook="churn.ipynb")["dataSchema"]["properties"]
+    assert (form["resources"]["title"], form["resources"]["properties"].keys()) == (
+        "Connections",
+        {"database"},
+    )
+    written = bridge.ask(
+        "preview",
+        notebook="churn.ipynb",
+        attributes={"resources": {"database": "orders"}},
+    )
+    assert written["words"] == "connections database orders"

@@ -21,7 +21,7 @@ import dagbook
 from dagbook import bridge_client
 from dagbook.bridge.verbs import VERBS
 from dagbook.bridge_client import Bridge
-from dagbook.bridge_protocol import PROTOCOL, BridgeError, Code
+from dagbook.bridge_protocol import PROTOCOL, BridgeError, Code, line_of
 from dagbook.project import Project, open_bridge
 
 
@@ -384,3 +384,64 @@ def test_nothing_is_left_open(project: Project) -> None:
         bridge.hello()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert project.root not in bridge_client._open_bridges
+
+
+def test_a_python_without_dagster_answers_what_needs_none(
+    project: Project, open_bridge: Callable[[Project], Bridge]
+) -> None:
+    import ruamel.yaml
+
+    environment = project.root / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (packages,) = environment.glob("lib/python3*/site-packages")
+    (packages / "ruamel").symlink_to(Path(ruamel.yaml.__path__[0]).parent)
+    (packages / "ours.pth").write_text(f"{Path(dagbook.__file__).parents[1]}\n")
+    bridge = open_bridge(project)
+    assert bridge.hello()["python_from"] == ".venv"
+    assert bridge.ask("parameters", notebook="churn.ipynb")["parameters"]
+    with pytest.raises(BridgeError) as raised:
+        bridge.ask("catalogue")
+    assert raised.value.code is Code.REFUSED
+    assert str(raised.value) == (
+        f"`catalogue` needs Dagster, which is not installed in {environment}: "
+        "pip install 'dagbook[dagster]'"
+    )
+
+
+def test_numbers_that_json_has_no_word_for_are_text() -> None:
+    line = line_of({"id": 1, "result": {"auc": float("nan"), "all": [float("-inf"), 0.5]}})
+    assert json.loads(line, parse_constant=pytest.fail) == {
+        "id": 1,
+        "result": {"auc": "nan", "all": ["-inf", 0.5]},
+    }
+
+
+def test_a_terminated_front_ends_what_the_code_of_components_started(
+    bridge: Bridge, offer: Callable[..., Path], tmp_path: Path
+) -> None:
+    note = tmp_path / "child"
+    offer(
+        "parent",
+        "import subprocess\n"
+        'child = subprocess.Popen(["sleep", "3600"])\n'
+        f"open({str(note)!r}, 'w').write(str(child.pid))\n"
+        "return ()",
+    )
+    asked = {"notebook": "churn.ipynb", "attributes": {}, "type": "parent.Component"}
+    assert bridge.ask("validate", **asked)["valid"]
+    pid = bridge.pid or 0
+    os.kill(pid, signal.SIGTERM)
+    assert gone(pid)
+    assert gone(int(note.read_text()))
+
+
+def test_two_edits_within_a_second_are_two_edits(
+    bridge: Bridge, offer: Callable[..., Path], component: Callable[[str], str]
+) -> None:
+    file = offer("quick", component("raise ValueError(0)"))
+    for number in range(4):
+        file.write_text(component(f"raise ValueError({number})"))
+        (error,) = bridge.ask(
+            "validate", notebook="churn.ipynb", attributes={}, type="quick.Component"
+        )["errors"]
+        assert error["msg"].endswith(f"cannot be asked: ValueError: {number}")
