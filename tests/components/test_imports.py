@@ -99,6 +99,7 @@ LAYERS = {
     "bridge": layer(
         "core",
         "policy",
+        "credentials",
         "ledger",
         "execution",
         "sinks",
@@ -140,6 +141,7 @@ PLACES = {
     "component_fixes": "project",
     "component_keys": "project",
     "component_types": "project",
+    "night_environment": "project",
     "platform_in_force": "project",
     "scheduling": "project",
     "validation": "project",

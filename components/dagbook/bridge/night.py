@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dagbook.bridge.notebooks import read_of
 from dagbook.bridge.verbs import Asked
+from dagbook.component_index import Component
 from dagbook.execution.situation import circumstances_of
+from dagbook.night_environment import given_environment
 from dagbook.notebook import parse_notebook
 from dagbook.preflight.registry import findings as found_in
 from dagbook.preflight.words import as_json
@@ -26,10 +29,12 @@ def findings(
     project = find_project(asked.root)
     path = asked.root / notebook
     read = read_of(asked, notebook) if document is None else parse_notebook(document, path)
+    own = [] if project is None else _components(asked, notebook, component)
     circumstances = circumstances_of(
         read,
         None if project is None else project.root,
-        kernel=None if project is None else _kernel(asked, notebook, component),
+        kernel=_kernel(own),
+        given=given_environment(path, project, own),
     )
     trial = circumstances.trial
     return {
@@ -41,9 +46,13 @@ def findings(
     }
 
 
-def _kernel(asked: Asked, notebook: str, component: str | None) -> str | None:
+def _components(asked: Asked, notebook: str, component: str | None) -> list[Component]:
+    found = asked.index.of_notebook(notebook)
+    return [each for each in found if component in (None, each.name, each.key)]
+
+
+def _kernel(components: Sequence[Component]) -> str | None:
     """The kernel that the notebook's components choose, where they agree."""
-    own = [c for c in asked.index.of_notebook(notebook) if component in (None, c.name, c.key)]
-    chosen = {c.document.attributes.get("kernel") for c in own}
+    chosen = {each.document.attributes.get("kernel") for each in components}
     kernel = chosen.pop() if len(chosen) == 1 else None
     return kernel if isinstance(kernel, str) else None

@@ -17,11 +17,11 @@ from dagbook.cli.connection_fix import (
     undoing,
 )
 from dagbook.cli.diff import coloured
-from dagbook.cli.night_environment import given_environment
 from dagbook.component_index import Component, index_components
 from dagbook.defs_yaml import shown_path
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.execution.situation import Circumstances, circumstances_of
+from dagbook.night_environment import given_environment
 from dagbook.notebook import read_notebook
 from dagbook.preflight.edits import Edit
 from dagbook.preflight.finding import Fix, NightFinding, Severity
