@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from dagbook.errors import DagbookError
 from dagbook.first_line import find_role_line
-from dagbook.report import RUN_FOLDER_VARIABLE
+from dagbook.report import RUN_FOLDER_VARIABLE, recorded
 from dagbook.roles import CellRoles, read_roles
+from dagbook_magics import in_production
 from dagbook_magics.role_line import THIS_CELL
 from dagbook_magics.saved import CellsSeen
 from dagbook_magics.tag_offer import TagOffer
@@ -25,9 +26,11 @@ class CellWatch:
         self._shell = shell
         self._offer = offer
         self._seen = seen
+        self._reported_before = len(recorded())
 
     def before_cell(self, info: ExecutionInfo) -> None:
-        """Remember what runs, to tell whether it was saved."""
+        """Remember what runs, to tell whether it was saved, and what was reported before it."""
+        self._reported_before = len(recorded())
         cell_id = _parent_metadata(self._shell).get("cellId")
         if isinstance(cell_id, str) and info.store_history:
             self._seen.note(cell_id, str(info.raw_cell or ""))
@@ -39,6 +42,9 @@ class CellWatch:
             return
         if os.environ.get(RUN_FOLDER_VARIABLE):
             return  # a run, which shows the real thing
+        reported = in_production.reported(recorded()[self._reported_before :])
+        if reported is not None:
+            self._publish(reported)
         source = str(info.raw_cell or "")
         tags = _tags(self._shell)
         if not tags and find_role_line(source, "python") is None:
@@ -53,9 +59,7 @@ class CellWatch:
             problem = ""
         if said.settings is not None:
             return
-        from dagbook_magics.in_production import in_production
-
-        shown = in_production(said, source, self._shell, result, problem=problem)
+        shown = in_production.of_roles(said, source, self._shell, result, problem=problem)
         if shown is not None:
             self._publish(shown)
         self._offer.about(source, tags, said)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dagbook.cell_source import without_role_line
 from dagbook.errors import DagbookError
 from dagbook.metric_names import as_measurement, assigned_names, keeps_nothing
 from dagbook.parameters import Parameter, read_parameters
+from dagbook.report import MetricReport
 from dagbook.roles import CellRoles, Role, RoleKind
 from dagbook_magics.note import Note, Row
 from dagbook_magics.role_line import THIS_CELL
@@ -20,7 +21,21 @@ if TYPE_CHECKING:
 _LONGEST_VALUE = 200
 
 
-def in_production(
+def reported(reports: Sequence[MetricReport]) -> dict[str, Any] | None:
+    """What `dagbook.log_metric` in a cell would have recorded; None where there was no call."""
+    if not reports:
+        return None
+    last = {report.name: report for report in reports}
+    rows = []
+    for name, report in last.items():
+        count = sum(each.name == name for each in reports)
+        of = f"last of {count:,}" if count > 1 else ""
+        step = "" if report.step is None else f"step {report.step}"
+        rows.append(Row((name, f"{report.value:g}", ", ".join(filter(None, (step, of))))))
+    return Note("In production these measurements are recorded:", rows).bundle()
+
+
+def of_roles(
     said: CellRoles,
     source: str,
     shell: InteractiveShell,

@@ -215,3 +215,22 @@ def test_words_and_options_are_completed(shell: Any) -> None:
     assert complete(None, "%dagster va", 11)[1] == ["validate"]
     assert "schedule" in complete(None, "%dagster ", 9)[1]
     assert "--timezone" in complete(None, "%dagster schedule --t", 21)[1]
+
+
+def test_a_notebook_that_is_not_scheduled_is_tried_as_it_is(say: Say, churn: Path) -> None:
+    worked, refused = say("%dagster run -p rows=8", "%dagster run -p rowz=8")
+    assert worked.startswith("✓ Worked after ")
+    assert "\n  auc           2\n" in worked
+    assert refused.endswith("Did you mean `rows`? Known: rows, country")
+    assert not (churn.parent / "dg.toml").exists()
+
+
+def test_another_size_for_one_run_is_judged_like_the_scheduled_one(say: Say, churn: Path) -> None:
+    tried, refused = say(
+        "%dagster schedule daily 06:00 --init",
+        "%dagster run --size medium",
+        "%dagster run --size huge",
+    )[1:]
+    assert "of size medium (" in tried
+    assert "size 'huge'" in refused or "`huge`" in refused
+    assert "compute_size" not in yaml_of(churn).read_text()

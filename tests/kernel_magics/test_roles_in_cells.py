@@ -263,3 +263,18 @@ def test_the_front_door_alone_knows_the_extension() -> None:
         "assert dagbook.load_ipython_extension"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+
+
+def test_measurements_that_a_cell_reports_are_shown(shell: Any) -> None:
+    shell.run("import dagbook")
+    shell.run(
+        "for step in range(3):\n    dagbook.log_metric('loss', 1 / (step + 1), step=step)\n"
+        "dagbook.log_metric('rows', 12)"
+    )
+    assert shell.text == (
+        "In production these measurements are recorded:\n"
+        "  loss  0.333333  step 2, last of 3\n"
+        "  rows  12"
+    )
+    shell.run("x = 1")
+    assert shell.published == []

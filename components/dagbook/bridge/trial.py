@@ -20,6 +20,7 @@ from dagbook.bridge.answering import answer, error_json
 from dagbook.bridge.verbs import VERBS, Asked
 from dagbook.bridge_protocol import BridgeError, Code, line_of, message_of
 from dagbook.errors import DagbookError
+from dagbook.run_tags import SIZE_TAG
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -39,6 +40,7 @@ def run_trial(
     component: str | None = None,
     parameters: dict[str, Any] | None = None,
     partition: str | None = None,
+    size: str | None = None,
 ) -> dict[str, Any]:
     """Run a notebook's component once, recorded as every run is, and say what it came to."""
     import dagster as dg
@@ -72,7 +74,8 @@ def run_trial(
         )
         teller.start()
         try:
-            _execute(defs, instance, key, partition, run_id, {op_name(key): values})
+            tags = {TRIAL_TAG: "true"} | ({} if size is None else {SIZE_TAG: size})
+            _execute(defs, instance, key, partition, run_id, {op_name(key): values}, tags)
         finally:
             done.set()
             teller.join(2 * _POLL_SECONDS)
@@ -86,6 +89,7 @@ def _execute(
     partition: str | None,
     run_id: str,
     values: Mapping[str, Any],
+    tags: Mapping[str, str],
 ) -> None:
     config: dict[str, Any] = {
         # What it says is told from its record; here nobody would read it.
@@ -100,7 +104,7 @@ def _execute(
         asset_selection=[key],
         partition_key=partition,
         run_id=run_id,
-        tags={TRIAL_TAG: "true"},
+        tags=tags,
         raise_on_error=False,
     )
 

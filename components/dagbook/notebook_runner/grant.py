@@ -24,6 +24,7 @@ from dagbook.policy.entitlement import entitle
 from dagbook.policy.platform import Platform
 from dagbook.policy.request import Decision, Request
 from dagbook.policy.sizes import HOUR, Size
+from dagbook.run_tags import SIZE_TAG
 
 if TYPE_CHECKING:
     from dagbook.notebook_runner.asset import NotebookAsset
@@ -130,7 +131,11 @@ def ask(context: dg.AssetExecutionContext, asset: NotebookAsset, notebook: Noteb
         tried=_has_run_well(context, asset, notebook)
         if scheduled and platform.rules.require_trial
         else None,
-        attributes=_changed_by_launch(component, platform, tags.get(_MAX_RETRIES_TAG)),
+        attributes={
+            **_changed_by_launch(component, platform, tags.get(_MAX_RETRIES_TAG)),
+            # Judged as if the YAML said it.
+            **({"compute_size": tags[SIZE_TAG]} if SIZE_TAG in tags else {}),
+        },
         environment=os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_ENVIRONMENT,
     )
     if asset.scratch is not None:

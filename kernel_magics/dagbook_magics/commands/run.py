@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +38,9 @@ def run(situation: Situation, args: argparse.Namespace) -> None:
         if "cell" in event:
             live.update(_at(situation.name, int(event["cell"]), int(event["of"])))
 
+    if not _is_scheduled(situation):
+        live.update(outcome(situation, _by_command(situation, args)))
+        return
     if args.size is not None:
         arguments["size"] = args.size
     if args.partition is not None:
@@ -49,6 +54,66 @@ def run(situation: Situation, args: argparse.Namespace) -> None:
         live.update(Note(f"{situation.name} was not tried."))
         raise
     live.update(outcome(situation, told))
+
+
+def _is_scheduled(situation: Situation) -> bool:
+    return situation.project is not None and bool(situation.ask("state")["components"])
+
+
+def _by_command(situation: Situation, args: argparse.Namespace) -> dict[str, Any]:
+    """Run a notebook that nothing was decided about yet, as `dagbook run` does.
+
+    Raises:
+        DagbookError: it was refused.
+    """
+    python = situation.bridge.hello()["python"]
+    words = [word for each in args.parameter for word in ("-p", each)]
+    words += ["--size", args.size] if args.size is not None else []
+    process = subprocess.Popen(
+        [python, "-m", "dagbook", "run", str(situation.notebook), "--json", "--html", *words],
+        cwd=situation.root,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, complained = process.communicate()
+    except KeyboardInterrupt:
+        # It stores the notebook as cancelled, and then tells of it.
+        process.terminate()
+        said, complained = process.communicate()
+    try:
+        told = json.loads(said)
+    except ValueError:
+        lines = complained.strip().splitlines() or [f"dagbook run ended with {process.returncode}"]
+        raise DagbookError(lines[-1].removeprefix("dagbook: ")) from None
+    if told["status"] == "refused":
+        raise DagbookError(told["reason"])
+    return _as_run(told)
+
+
+def _as_run(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A result of `dagbook run --json`, as a recorded run is told."""
+    last = {point["name"]: point["value"] for point in told["metrics"]}
+    return {
+        "state": told["status"].replace("_", " "),
+        "reason": told["reason"],
+        "duration_seconds": told["duration_seconds"],
+        "peak_memory_bytes": told["resources"]["peak_memory_bytes"],
+        "size": told["size"],
+        "cost": None,
+        "currency": None,
+        "metrics": {name: value for name, value in last.items() if not isinstance(value, str)},
+        "checks": {
+            check["name"]: "passed" if check["passed"] else f"failed: {check['message']}"
+            for check in told["checks"]
+        },
+        "different_from_last_good": [],
+        "executed_notebook": told["executed_notebook"],
+        "executed_html": told["executed_html"],
+    }
 
 
 def _at(name: str, cell: int, of: int) -> Note:
