@@ -132,6 +132,26 @@ def test_files_lie_in_the_temporary_folder_where_there_is_no_other(
     assert is_gone(seen["path"])
 
 
+@pytest.mark.needs("mount")
+def test_files_lie_in_the_temporary_folder_where_memory_is_full(tmp_path):
+    """As in a container whose /dev/shm somebody else uses up."""
+    code = (
+        "import subprocess, sys\nfrom pathlib import Path\n"
+        "from dagbook.execution import handover as module\n"
+        "from dagbook.credentials.delivery import Delivery, SecretFile\n"
+        "subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', sys.argv[1]], check=True)\n"
+        "module.MEMORY_FOLDER = Path(sys.argv[1])\n"
+        "handed = module.Handover(Delivery(files=(SecretFile('KEY', 'key', b'x' * 100_000),)))\n"
+        "handed.write()\nprint(Path(handed.environment['KEY']).stat().st_size)\n"
+        "print(handed.folder.is_relative_to(sys.argv[1]))\nhanded.remove()"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.stdout.split(), done.stderr) == (["100000", "False"], "")
+
+
 @pytest.mark.parametrize(
     ("ending", "status"),
     [
