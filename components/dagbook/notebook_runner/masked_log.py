@@ -16,10 +16,13 @@ from dagbook.masking import Masker, masked_error
 def masked_log(log: logging.Logger, masker: Masker) -> Iterator[None]:
     """Mask every line of a run's log meanwhile, and the exception that ends this, if one does.
 
-    Also lines of other loggers that Dagster takes into the run's log, and what they print.
+    Also lines of other loggers, which Dagster may take into the run's log or which print.
     """
     mask = _Mask(masker)
-    places: list[logging.Filterer] = [log, *log.handlers]
+    # A filter of a logger does not see what the loggers below it hand up; its handlers' do.
+    others = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
+    handlers = {h for other in others if isinstance(other, logging.Logger) for h in other.handlers}
+    places: list[logging.Filterer] = [log, *{*log.handlers, *handlers}]
     for place in places:
         place.addFilter(mask)
     try:
