@@ -19,10 +19,11 @@ def masked_log(log: logging.Logger, masker: Masker) -> Iterator[None]:
     Also lines of other loggers, which Dagster may take into the run's log or which print.
     """
     mask = _Mask(masker)
-    # A filter of a logger does not see what the loggers below it hand up; its handlers' do.
-    others = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
-    handlers = {h for other in others if isinstance(other, logging.Logger) for h in other.handlers}
-    places: list[logging.Filterer] = [log, *{*log.handlers, *handlers}]
+    known = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
+    loggers = [log, *(other for other in known if isinstance(other, logging.Logger))]
+    # Their handlers too, for loggers that are made meanwhile; Dagster's own takes no filters.
+    handlers = {handler for logger in loggers for handler in logger.handlers}
+    places: list[logging.Filterer] = [*loggers, *handlers]
     for place in places:
         place.addFilter(mask)
     try:
