@@ -21,6 +21,8 @@ from dagbook.report import MASKED_VARIABLE
 
 #: A file system in memory, where there is one: what is removed there was never on a disk.
 MEMORY_FOLDER = Path("/dev/shm")
+#: How much has to be free there beside the files, for those that are renewed and their folders.
+SPARE_BYTES = 1_000_000
 
 
 class Handover:
@@ -50,7 +52,7 @@ class Handover:
         }
         _check(self.environment, delivery.files)
         if delivery.files:
-            self._folder = _make_folder(user)
+            self._folder = _make_folder(user, sum(len(file.content) for file in delivery.files))
             for file in delivery.files:
                 self._paths[file.variable] = f"{file.variable}/{file.name}"
                 self.environment[file.variable] = str(
@@ -60,7 +62,7 @@ class Handover:
             self.environment[MASKED_VARIABLE] = whereabouts(
                 delivery.secrets,
                 delivery.environment,
-                {file.variable: file.content for file in delivery.files},
+                {file.variable: self._content(file) for file in delivery.files},
             )
 
     @property
@@ -104,6 +106,10 @@ class Handover:
             if self._folder is not None:
                 remove_folders([str(self._folder.whole)])
 
+    def _content(self, file: SecretFile) -> bytes:
+        """What stands at the path its variable names."""
+        return dict(contents_of(file, Path(self.environment[file.variable])))[file.name]
+
     def _write(self, files: Iterable[SecretFile]) -> None:
         for file in files:
             assert self._folder is not None
@@ -142,10 +148,9 @@ def _replace(folder: int, name: str, content: bytes, user: KernelUser | None) ->
         raise
 
 
-def _make_folder(user: KernelUser | None) -> PrivateFolder:
-    for above in (MEMORY_FOLDER, Path(tempfile.gettempdir())):
-        if not above.is_dir():
-            continue
+def _make_folder(user: KernelUser | None, needs: int) -> PrivateFolder:
+    in_memory = [MEMORY_FOLDER] if _has_room(MEMORY_FOLDER, needs) else []
+    for above in (*in_memory, Path(tempfile.gettempdir())):
         try:
             return PrivateFolder(Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=above)), user)
         except OSError as error:
@@ -155,6 +160,15 @@ def _make_folder(user: KernelUser | None) -> PrivateFolder:
         f"({told.strerror}). Free some space there, or name another folder in the environment "
         "variable TMPDIR."
     )
+
+
+def _has_room(folder: Path, needs: int) -> bool:
+    # In containers it is often small, and others fill it.
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return not disk.f_blocks or disk.f_bavail * disk.f_frsize > 2 * needs + SPARE_BYTES
 
 
 def _check(environment: Mapping[str, str], files: Iterable[SecretFile]) -> None:

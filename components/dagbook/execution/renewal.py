@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BEFORE_THE_END = 1200.0
 #: How soon a renewal that failed is tried again, in seconds; sooner where the end is near.
 TRY_AGAIN = (1.0, 60.0)
+#: By how much a run may outlast them without a word.
+SLACK_SECONDS = 60.0
 
 
 class Renewal:
@@ -107,6 +109,26 @@ class Renewal:
 
     def _masked(self, text: str) -> str:
         return text if self._masker is None else self._masker.text(text)
+
+
+def said_of_end(delivery: Delivery, run_seconds: float | None, now: float) -> str | None:
+    """A warning where the run may outlast credentials that cannot be renewed; None where not.
+
+    Args:
+        delivery: one with an end, of which no file can be renewed.
+        run_seconds: how long the run may take; None for as long as it likes.
+        now: the Unix time.
+    """
+    assert delivery.expires_at is not None
+    left = delivery.expires_at - now
+    # Many last an hour, which is also as long as the smallest size.
+    if run_seconds is not None and run_seconds <= left + SLACK_SECONDS:
+        return None
+    return (
+        f"The run's credentials ({', '.join(delivery.connections) or 'unnamed'}) end in "
+        f"{in_time(max(left, 0))}, and the run may take longer: a running kernel's variables "
+        "cannot be renewed. Where that matters, have the connection give a file."
+    )
 
 
 def _seconds_to_wait(expires_at: float | None, now: float) -> float | None:

@@ -235,8 +235,15 @@ class Execution:
             place.journal.event("private", str(self._handover.folder))
             place.journal.flush()
         self._handover.write()
-        if credentials.expires_at is not None and credentials.renew is not None:
-            from dagbook.execution.renewal import Renewal
+        if credentials.expires_at is not None:
+            from dagbook.execution.renewal import Renewal, said_of_end
+
+            if credentials.renew is not None and credentials.files:
+                self._renewal = Renewal(credentials, self._handover, self.plan.masker)
+                return
+            said = said_of_end(credentials, self.plan.run_seconds, time.time())
+            if said is not None and self.plan.listener is not None:
+                self.plan.listener(Warned(said))
 
             self._renewal = Renewal(credentials, self._handover, self.plan.masker)
 
@@ -355,8 +362,10 @@ class Execution:
     def _should_stop(self) -> str | None:
         """Asked several times a second, and by the thread that may speak to the listener."""
         assert self._renewal is not None
-        for text in self._renewal.take_warnings():
-            self._emit(Warned(text))
+        if self.plan.listener is not None:
+            # Not by `_emit`: while the kernel is still being asked, there is nothing to note.
+            for text in self._renewal.take_warnings():
+                self.plan.listener(Warned(text))
         return None if self.plan.should_stop is None else self.plan.should_stop()
 
     def _emit(self, event: ExecutionEvent) -> None:

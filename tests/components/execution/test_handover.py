@@ -48,7 +48,13 @@ while pid > 1:
         except PermissionError:
             pass  # the system's own, or ours: it is not dumpable
         above.append(command)
+def command_of(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 told(
+    seen=[command_of(pid) for pid in os.listdir("/proc") if pid.isdigit()],
     password=os.environ["DB_PASSWORD"], token=os.environ.get("MLFLOW_TRACKING_TOKEN"),
     path=str(path), content=path.read_text(),
     modes=[oct(stat.S_IMODE(p.stat().st_mode)) for p in (path, path.parent, path.parent.parent)],
@@ -103,6 +109,8 @@ def test_the_kernel_alone_has_them(make_notebook, monkeypatch, means):
     in_namespace = result.resources.means["processes"] == "pid namespace"
     assert in_namespace == (not seen["above"])
     assert in_namespace or len(seen["above"]) >= 3
+    # Nor is anybody beside it: of the machine's processes it sees those of its own run.
+    assert in_namespace == (not [command for command in seen["seen"] if "pytest" in command])
     everybody = json.dumps(seen["above"]) + seen["command"]
     assert VALUE not in everybody
     assert "for-the-recorder" not in everybody
@@ -130,6 +138,26 @@ def test_files_lie_in_the_temporary_folder_where_there_is_no_other(
     seen = told(notebook)
     assert seen["modes"] == ["0o600", "0o700", "0o700"]
     assert is_gone(seen["path"])
+
+
+@pytest.mark.needs("mount")
+def test_files_lie_in_the_temporary_folder_where_memory_is_full(tmp_path):
+    """As in a container whose /dev/shm somebody else uses up."""
+    code = (
+        "import subprocess, sys\nfrom pathlib import Path\n"
+        "from dagbook.execution import handover as module\n"
+        "from dagbook.credentials.delivery import Delivery, SecretFile\n"
+        "subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', sys.argv[1]], check=True)\n"
+        "module.MEMORY_FOLDER = Path(sys.argv[1])\n"
+        "handed = module.Handover(Delivery(files=(SecretFile('KEY', 'key', b'x' * 100_000),)))\n"
+        "handed.write()\nprint(Path(handed.environment['KEY']).stat().st_size)\n"
+        "print(handed.folder.is_relative_to(sys.argv[1]))\nhanded.remove()"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.stdout.split(), done.stderr) == (["100000", "False"], "")
 
 
 @pytest.mark.parametrize(

@@ -281,3 +281,42 @@ def test_nothing_of_the_runners_home_is_in_its_environment(tmp_path):
         "HOME": nobody.home, "USER": NOBODY, "LOGNAME": NOBODY, "SHELL": nobody.shell,
         "PATH": "/bin", "TEMP": str(tmp_path / "open"),
     }  # fmt: skip
+
+
+#: add_key and keyctl of this machine, which libc has no functions for.
+KEYS = "add_key, keyctl = {'x86_64': (248, 250), 'aarch64': (217, 219)}[os.uname().machine]\n"
+IN_KEYRING = """
+import ctypes, os, sys
+from pathlib import Path
+from tests.components.execution.conftest import ruled
+from dagbook.execution import run_notebook
+KEYS
+libc = ctypes.CDLL(None)
+assert libc.syscall(keyctl, 1, None, 0, 0, 0) > 0
+assert libc.syscall(add_key, b"user", b"dagbook-test", b"of-the-runner", 13, -3) > 0
+assert libc.syscall(keyctl, 10, -3, b"user", b"dagbook-test", 0) > 0
+result = run_notebook(sys.argv[1], kernel="plain", output_folder=Path(sys.argv[2]), allowance=ruled(run_as="nobody"))
+print(result.status, result.reason)
+"""
+LOOK_INTO_KEYRING = """
+import ctypes, os
+from pathlib import Path
+KEYS
+found = ctypes.CDLL(None).syscall(keyctl, 10, -3, b"user", b"dagbook-test", 0)
+Path("found").write_text(str(found))
+"""
+
+
+@pytest.mark.needs("plain-user")
+@pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"), reason="other numbers")
+def test_it_has_no_key_of_the_runners_session(theirs, ours):
+    """Where tickets and tokens of the one who logged in are kept."""
+    notebook = make(theirs, LOOK_INTO_KEYRING.replace("KEYS", KEYS))
+    done = subprocess.run(
+        [sys.executable, "-c", IN_KEYRING.replace("KEYS", KEYS), str(notebook), str(ours)],
+        cwd=Path(__file__).parents[3], capture_output=True, text=True,
+    )  # fmt: skip
+    if "AssertionError" in done.stderr:
+        pytest.skip("this system keeps no keys")
+    assert done.stdout == "succeeded \n"
+    assert (theirs / "found").read_text("utf-8") == "-1"

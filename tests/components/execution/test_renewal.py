@@ -14,7 +14,7 @@ from dagbook.credentials.delivery import Delivery, Secret, SecretFile
 from dagbook.errors import DagbookError
 from dagbook.execution import RunStatus, Warned, run_notebook
 from dagbook.execution.aws_profile import contents_of
-from dagbook.execution.renewal import _seconds_to_wait
+from dagbook.execution.renewal import _seconds_to_wait, said_of_end
 from dagbook.masking import Masker
 
 pytestmark = pytest.mark.early  # it waits for credentials to end
@@ -146,3 +146,26 @@ def test_only_what_a_program_would_print_becomes_a_profile():
         assert dict(contents_of(SecretFile(variable, "config", content), path)) == {
             "config": content
         }
+
+
+def test_a_run_that_may_outlast_what_cannot_be_renewed_is_warned(make_notebook):
+    given = Delivery({"TOKEN": "a-long-token"}, connections=("api",), expires_at=time.time() + 90.5)
+    told: list[str] = []
+
+    def listen(event: object) -> None:
+        if isinstance(event, Warned):
+            told.append(event.text)
+
+    for timeout in (30, 600):
+        result = run_notebook(
+            make_notebook("1"), credentials=given, on_event=listen, timeout=timeout
+        )
+        assert result.succeeded
+    assert len(told) == 1
+    assert told[0].startswith("The run's credentials (api) end in ")
+    assert told[0].endswith(
+        "s, and the run may take longer: a running kernel's variables cannot be renewed. Where that "
+        "matters, have the connection give a file."
+    )
+    assert said_of_end(given, None, 0.0) is not None
+    assert said_of_end(given, 3600, given.expires_at - 3590) is None
