@@ -79,6 +79,8 @@ class MaskedMessages:
 
     def end_cell(self, hand_on: OnMessage) -> None:
         """Let go what is too little to be held back any longer, when a cell has ended."""
+        for name, stream in self._streams.pop(-1, {}).items():
+            self._hand_on(-1, name, stream.pause(), hand_on)  # the answer to a question of ours
         for cell in self._streams:
             self._let_go(cell, "", hand_on)
 

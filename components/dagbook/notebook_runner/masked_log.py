@@ -16,10 +16,14 @@ from dagbook.masking import Masker, masked_error
 def masked_log(log: logging.Logger, masker: Masker) -> Iterator[None]:
     """Mask every line of a run's log meanwhile, and the exception that ends this, if one does.
 
-    Also lines of other loggers that Dagster takes into the run's log, and what they print.
+    Also lines of other loggers, which Dagster may take into the run's log or which print.
     """
     mask = _Mask(masker)
-    places: list[logging.Filterer] = [log, *log.handlers]
+    known = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
+    loggers = [log, *(other for other in known if isinstance(other, logging.Logger))]
+    # Their handlers too, for loggers that are made meanwhile; Dagster's own takes no filters.
+    handlers = {handler for logger in loggers for handler in logger.handlers}
+    places: list[logging.Filterer] = [*loggers, *handlers]
     for place in places:
         place.addFilter(mask)
     try:

@@ -141,6 +141,23 @@ def test_what_is_held_back_goes_to_its_cell_at_the_end() -> None:
     assert reader.taken[1][1]["parent_header"] == {"msg_id": "of 1"}
 
 
+def test_the_answer_to_a_question_of_ours_is_whole_when_it_ends() -> None:
+    reader = Reader()
+    reader.print("a wJalr", cell=1)
+    reader.end_cell()
+    reader.print("metric wJalr", cell=-1)
+    reader.end_cell()
+    reader.print(f"{PASSWORD[5:]} b", cell=2)
+
+    assert reader.texts == [
+        (1, "stdout", "a "),
+        (-1, "stdout", "metric "),
+        (-1, "stdout", "wJalr"),
+        (1, "stdout", LABEL),
+        (2, "stdout", " b"),
+    ]
+
+
 def test_what_is_cleared_is_not_shown_later() -> None:
     reader = Reader()
     reader.print("old wJalr")

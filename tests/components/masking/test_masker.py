@@ -105,11 +105,17 @@ def masker() -> Masker:
     return Masker(Secret(value, name.replace(" ", "_")) for name, value in VALUES.items())
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        (name, form)
+        for name, value in VALUES.items()
+        for form in FORMS
+        # Read as latin-1 it would be another text.
+        if form != "UTF-16" or value.isascii()
+    ],
+)
 def test_a_value_is_masked_in_every_form(masker: Masker, name: str, form: str) -> None:
-    if form == "UTF-16" and not VALUES[name].isascii():
-        pytest.skip("latin-1 would be another text")
     text = FORMS[form](VALUES[name])
 
     for before, after in (("", ""), ("x=", " and so on"), ("ab", "cd"), ("{", "}\n")):
