@@ -15,6 +15,7 @@ import dagster as dg
 from dagbook.credentials.delivery import Delivery, Secret
 from dagbook.errors import DagbookError
 from dagbook.execution.result import ExecutionResult, MetricPoint, RunStatus
+from dagbook.masking import Masker
 from dagbook.notebook import Notebook
 from dagbook.notebook_runner.author_recorder import AuthorRecorder
 from dagbook.notebook_runner.company_sinks import CompanySinks
@@ -84,6 +85,7 @@ class Recording:
         self._state: dict[str, Any] = {}
         self._login = Login()
         self._secrets: tuple[Secret, ...] = ()
+        self._masker: Masker | None = None
         self._recorder: AuthorRecorder | None = None
 
     def entrust(self, delivery: Delivery, connections: Iterable[Connection] = ()) -> Delivery:
@@ -98,6 +100,7 @@ class Recording:
         """
         connections = tuple(connections)
         self._secrets = delivery.secrets
+        self._masker = Masker(delivery.secrets)
         self._login = Login.of(delivery.tracking, connections)
         if (fetch := delivery.renew) is None:
             return delivery
@@ -141,9 +144,9 @@ class Recording:
             return
         values, folder = self._values, self._state_folder / SPOOL_FOLDER
         head = Head(
-            experiment=self._experiment(self._notebook, values),
-            run_name=values.partition_key or values.run_date,
-            tags=run_tags(self._asset, values),
+            experiment=self._shown(self._experiment(self._notebook, values)),
+            run_name=self._shown(values.partition_key or values.run_date),
+            tags=self._shown(run_tags(self._asset, values)),
             notebook=self._asset.component.notebook,
             tracking_uri=None if self._is_embedded else without_login(self._uri),
             started_at=time.time(),
@@ -290,7 +293,7 @@ class Recording:
         end = End(
             result.status,
             result.started_at + result.duration_seconds,
-            parameters={name: str(value) for name, value in result.parameters.items()},
+            parameters=self._shown({n: str(value) for n, value in result.parameters.items()}),
             measurements={n: float(v) for n, v in measurements.items() if math.isfinite(v)},
             files=[str(path) for path in files if path is not None],
         )
@@ -337,6 +340,10 @@ class Recording:
                 f"MLflow does not take this run now, and gets it later from {spool.folder}: "
                 f"{state['problem']}"
             )
+
+    def _shown(self, value: Any) -> Any:
+        """What may be written down of a value: no secret of the run's."""
+        return self._masker.value(value) if self._masker else value
 
     def _experiment(self, notebook: Notebook, values: RunValues) -> str:
         return experiment_name(self._asset, notebook, values, prefix=self._prefix)

@@ -2,68 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dagbook.recorder.calls import Call, Ids, length_of, read_calls
 from dagbook.recorder.names import artifact_root
-from dagbook.sinks.mlflow import BATCH, RECORDING_TAG, MlflowError, MlflowRun, point_identity
+from dagbook.sinks.author_files import send_file
+from dagbook.sinks.call_groups import CallGroup, groups_of
+from dagbook.sinks.mlflow import RECORDING_TAG, MlflowError, MlflowRun, point_identity
 
-#: Texts up to this length are looked through for names of ours, in bytes.
-MOST_TRANSLATED = 4 * 1024 * 1024
-
-_PARAMETER_BATCH = 100
-# MLflow takes a megabyte at a time; one call may add as much again.
-_MOST_TEXT = 200_000
-# From this length on a file takes its time, and how much it is given.
-_LARGE_BYTES, _LARGE_SECONDS, _LEAST_BYTES_PER_SECOND = 8 * 1024**2, 60.0, 2 * 1024**2
-_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _UNFINISHED = frozenset({"RUNNING", "SCHEDULED"})
-
-
-@dataclass
-class _Group:
-    """Calls that are sent as one, and the offset after them."""
-
-    call: Call
-    offset: int
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    params: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-
-    def take(self, call: Call, offset: int) -> bool:
-        """Join a call to it; False where it does not belong."""
-        if not call["call"] == self.call["call"] == "log" or call["run"] != self.call["run"]:
-            return False
-        if (
-            _count(self) + sum(len(call[part]) for part in ("metrics", "params", "tags")) > BATCH
-            or len(self.params) + len(call["params"]) > _PARAMETER_BATCH
-            or len(self.tags) + len(call["tags"]) > _PARAMETER_BATCH
-            or _text_length(self.params, self.tags) > _MOST_TEXT
-        ):
-            return False
-        self._add(call)
-        self.offset = offset
-        return True
-
-    def _add(self, call: Call) -> None:
-        if call["call"] == "log":
-            self.metrics += call["metrics"]
-            self.params.update(call["params"])
-            self.tags.update(call["tags"])
-
-    @classmethod
-    def of(cls, call: Call, offset: int) -> _Group:
-        group = cls(call, offset)
-        group._add(call)
-        return group
 
 
 class AuthorCalls:
@@ -103,7 +53,7 @@ class AuthorCalls:
             self._find_managed(offset)
         # What comes meanwhile is for the next round: others have something to send as well.
         length = length_of(self._folder)
-        for group in _groups(read_calls(self._folder, offset)):
+        for group in groups_of(read_calls(self._folder, offset)):
             try:
                 self._send(group)
             except Exception as error:
@@ -147,7 +97,7 @@ class AuthorCalls:
             return str(self._client.get_run(theirs).info.artifact_uri)
         return str(self._client.get_logged_model(theirs).artifact_location)
 
-    def _send(self, group: _Group) -> None:
+    def _send(self, group: CallGroup) -> None:
         call = group.call
         self._know_made(call)
         for name in ("run", "model"):
@@ -205,7 +155,7 @@ class AuthorCalls:
         self._ids.add({artifact_root("run", call["run"]): found.info.artifact_uri})
         self._name(call["run"], found.info.run_id)
 
-    def _send_log(self, group: _Group) -> None:
+    def _send_log(self, group: CallGroup) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
         run_id = self._ids.of(group.call["run"])
@@ -330,54 +280,8 @@ class AuthorCalls:
 
     def _send_artifact(self, call: Call) -> None:
         self._has_arrived(call["owner"])
-        owner, below = self._ids.of(call["owner"]), call["path"].rpartition("/")[0] or None
-        with self._patience(call["bytes"]):
-            self._upload(call, owner, below)
-
-    @contextmanager
-    def _patience(self, length: int) -> Iterator[None]:
-        """Wait longer for the answer about a large file, which the server has to store first."""
-        if length < _LARGE_BYTES:
-            yield
-            return
-        seconds = _LARGE_SECONDS + length / _LEAST_BYTES_PER_SECOND
-        before = os.environ.get(_TIMEOUT)
-        os.environ[_TIMEOUT] = str(max(int(seconds), int(before or 0)))
-        self._uploading(seconds)
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ[_TIMEOUT]
-            else:
-                os.environ[_TIMEOUT] = before
-
-    def _upload(self, call: Call, owner: str, below: str | None) -> None:
-        # Beside the file, so that it can be linked.
-        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
-            path = self._translated(self._folder / call["file"], Path(folder))
-            if call["kind"] == "run":
-                self._client.log_artifact(owner, str(path), below)
-                return
-            # Of a model whole folders only: so the file lies in one that is its own.
-            whole = Path(folder) / "model"
-            (whole / (below or "")).mkdir(parents=True)
-            _link(path, whole / call["path"])
-            self._client.log_model_artifacts(owner, str(whole))
-
-    def _translated(self, path: Path, folder: Path) -> Path:
-        """The file as the server understands it: a model's description names its run."""
-        if path.stat().st_size > MOST_TRANSLATED:
-            return path
-        try:
-            text = path.read_bytes().decode()
-        except UnicodeDecodeError:
-            return path
-        told = self._text(text)
-        if told == text:
-            return path
-        (folder / path.name).write_bytes(told.encode())
-        return folder / path.name
+        owner = self._ids.of(call["owner"])
+        send_file(self._client, call, owner, self._folder, self._text, self._uploading)
 
     # Texts
 
@@ -405,35 +309,7 @@ _MODEL_STATUS = {
 }
 
 
-def _groups(calls: Iterator[tuple[Call, int]]) -> Iterator[_Group]:
-    """Calls that follow each other and can be sent as one are; MLflow counts in batches."""
-    group: _Group | None = None
-    for call, offset in calls:
-        if group is not None and group.take(call, offset):
-            continue
-        if group is not None:
-            yield group
-        group = _Group.of(call, offset)
-    if group is not None:
-        yield group
-
-
-def _count(group: _Group) -> int:
-    return len(group.metrics) + len(group.params) + len(group.tags)
-
-
-def _text_length(*texts: Mapping[str, str]) -> int:
-    return sum(len(name) + len(value) for some in texts for name, value in some.items())
-
-
 def _identity_of(metric: Mapping[str, Any]) -> tuple[str, int, int, str]:
     return point_identity(
         metric["key"], metric["step"], metric["timestamp"], float(metric["value"])
     )
-
-
-def _link(path: Path, to: Path) -> None:
-    try:
-        to.hardlink_to(path)
-    except OSError:
-        shutil.copyfile(path, to)
