@@ -62,6 +62,14 @@ def _other_uid_absence() -> str | None:
     return None if os.geteuid() == 0 else "only root may start a process as another user"
 
 
+def _plain_user_absence() -> str | None:
+    if os.geteuid() != 0:
+        return "only root may start a process as another user"
+    from tests.plain_user import plain_python
+
+    return None if plain_python() else "no Python here that another user may run"
+
+
 def _mount_absence() -> str | None:
     if os.geteuid() != 0:
         return "only root may mount"
@@ -88,6 +96,7 @@ NEEDS = {
     "r": Need(_r_absence, "apt install r-base-core r-cran-irkernel"),
     "nvidia": Need(_nvidia_absence, "a machine with an NVIDIA GPU and its driver"),
     "other-uid": Need(_other_uid_absence, "run the tests as root"),
+    "plain-user": Need(_plain_user_absence, "run the tests as root, with a Python all can read"),
     "mount": Need(_mount_absence, "run the tests as root, where mounting is allowed"),
 }
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dagbook import context as context
+    from dagbook.credentials.in_lab import load_credentials as load_credentials
     from dagbook.errors import DagbookError as DagbookError
 
     # The one arrow that points up, and only for whoever asks.
@@ -34,12 +35,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Without the components: `from dagbook import *` in a notebook must not load Dagster.
-__all__ = ["DagbookError", "__version__", "context", "log_metric", "log_metrics", "screen_project"]
+__all__ = [
+    "DagbookError",
+    "__version__",
+    "context",
+    "load_credentials",
+    "log_metric",
+    "log_metrics",
+    "screen_project",
+]
 
 # Everything is loaded when it is asked for. A kernel pays for what the notebook uses, and
 # `import dagbook` cannot fail: an error in here would stop `dg` for every package installed.
 _LIGHT = {
     "DagbookError": "dagbook.errors",
+    "load_credentials": "dagbook.credentials.in_lab",
     "log_metric": "dagbook.report",
     "log_metrics": "dagbook.report",
     "screen_project": "dagbook.policy.screening",

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from dagbook.private_mode import make_private_folder, private_mode
+
 #: What lies under such a name is unfinished. Left by a process that was killed, it is removed by
 #: whoever looks there next; see `dagbook.execution.run_folder`.
 TEMPORARY_SUFFIX = ".tmp"
@@ -21,7 +23,9 @@ def temporary_name() -> str:
     return TEMPORARY_PATTERN.replace("*", secrets.token_hex(8))
 
 
-def write_atomically(path: Path, content: str | bytes | Iterable[bytes]) -> None:
+def write_atomically(
+    path: Path, content: str | bytes | Iterable[bytes], *, private: bool = False
+) -> None:
     """Write a file so that a crash, a full disk or a reader at the wrong moment cannot tear it.
 
     The bytes are written beside the file, flushed to disk and renamed into place. A file that
@@ -29,12 +33,18 @@ def write_atomically(path: Path, content: str | bytes | Iterable[bytes]) -> None
     target is replaced. Folders on the way are made. Content that comes in pieces is never in
     memory as a whole.
 
+    Args:
+        path: the file.
+        content: all of it.
+        private: whether it is a run's: what is new is then its user's alone, see
+            `dagbook.private_mode`.
+
     Raises:
         OSError: the file cannot be written; it is then as it was before.
     """
     if isinstance(content, str):
         content = content.encode("utf-8")
-    replacement = Replacement(path)
+    replacement = Replacement(path, private=private)
     try:
         replacement.write([content] if isinstance(content, bytes) else content)
         replacement.put_in_place()
@@ -46,16 +56,21 @@ def write_atomically(path: Path, content: str | bytes | Iterable[bytes]) -> None
 class Replacement:
     """A file that is written beside another, whose place it takes at the end; see above."""
 
-    def __init__(self, path: Path) -> None:
-        """Begin it.
+    def __init__(self, path: Path, *, private: bool = False) -> None:
+        """Begin it; see above.
 
         Raises:
             OSError: it cannot be made there.
         """
         self._target = Path(os.path.realpath(path))
-        self._target.parent.mkdir(parents=True, exist_ok=True)
+        mode = 0o666
+        if private:
+            make_private_folder(self._target.parent)
+            mode = private_mode(self._target.parent)
+        else:
+            self._target.parent.mkdir(parents=True, exist_ok=True)
         self._temporary = self._target.parent / temporary_name()
-        descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         self._file = os.fdopen(descriptor, "wb")
         # Says that somebody is still at it; not every file system has locks.
         with suppress(OSError):

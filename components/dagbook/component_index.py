@@ -155,6 +155,24 @@ def index_components(project: Project) -> ComponentIndex:
     return ComponentIndex(project, tuple(found), tuple(broken))
 
 
+def components_of(project: Project, notebook: str) -> list[Component]:
+    """The components that run one notebook; other files than theirs are looked at and not read.
+
+    Raises:
+        DagbookError: a file that names the notebook cannot be read, so nobody can say.
+    """
+    name = PurePosixPath(notebook).name.encode()
+    found: list[Component] = []
+    for path in project.component_files():
+        try:
+            if name not in path.read_bytes():
+                continue
+        except OSError:
+            continue
+        found += [Component(project, d) for d in _load(path).documents]
+    return [c for c in found if _runs_notebook(c.document) and c.notebook == notebook]
+
+
 # Who stays, and is asked again and again, has read most files before. Compared by their bytes:
 # the time on a file may stay when its text does not.
 _read_before: dict[Path, tuple[bytes, ComponentFile]] = {}

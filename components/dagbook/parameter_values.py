@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dagbook.credential_parameters import refuse_credential_defaults, refuse_credentials
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.first_line import comment_prefix
 from dagbook.papermill_tags import refuse_overwriting
@@ -39,7 +40,8 @@ def resolve_parameters(
         DagbookError: an unknown name (the nearest right one first), a name that is no
             variable's, a wrong type, a value that is not among the choices, a required
             one missing, a notebook that declares no parameters, or one in which an
-            earlier run's injected cell would undo the values.
+            earlier run's injected cell would undo the values; and what looks like a
+            credential, which no text shows.
     """
     where = notebook.label
     for name in given:
@@ -47,6 +49,7 @@ def resolve_parameters(
             raise DagbookError(
                 f"{where}: {str(name)[:60]!r} cannot be a parameter, it is no variable's name."
             )
+    refuse_credentials(given, where)
     cell = notebook.parameters_cell
     if cell is None:
         if given:
@@ -62,6 +65,8 @@ def resolve_parameters(
                 f"{where}: there is no parameter `{name}`. {did_you_mean(name, declared)}"
             )
         resolved[name] = _resolved(declared[name], value, from_text, where)
+    if complete:
+        refuse_credential_defaults(notebook)
     missing = [p.name for p in declared.values() if p.required and p.name not in given]
     if complete and missing:
         listed = ", ".join(f"`{name}`" for name in missing)

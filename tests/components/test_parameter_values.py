@@ -323,3 +323,47 @@ def test_r_names_may_have_dots_and_its_numbers_may_be_whole() -> None:
     assert str(caught.value) == (
         "churn.ipynb: \"x <- system('ls')\" cannot be a parameter, it is no variable's name."
     )
+
+
+TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+
+
+def test_a_value_that_looks_like_a_credential_is_refused_and_not_shown() -> None:
+    for given in ({"name": TOKEN}, {"table": {"a": TOKEN}}, {"unknown": TOKEN}, {"count": TOKEN}):
+        (name,) = given
+        with pytest.raises(DagbookError) as refused:
+            resolve_parameters(notebook(DECLARED), given)
+        assert str(refused.value) == (
+            f"churn.ipynb: parameter `{name}` looks like a GitHub token, and parameters are kept "
+            "with every run: name a connection under `resources` in its component, and read it in "
+            f'the notebook with `os.environ["{name.upper()}"]`.'
+        )
+
+
+def test_what_is_called_a_credential_is_refused_whatever_it_holds() -> None:
+    cell = "# dagster: parameters\npassword: str = ''\nmax_tokens = 5\ntoken = 'x'"
+    with pytest.raises(DagbookError) as refused:
+        resolve_parameters(notebook(cell), {"password": "hunter2"}, from_text=True)
+    assert str(refused.value) == (
+        "churn.ipynb: parameter `password` is called a credential, and parameters are kept with "
+        "every run: name a connection under `resources` in its component, and read it in the "
+        'notebook with `os.environ["PASSWORD"]`.'
+    )
+    given = {"password": "", "max_tokens": "4096", "token": "BTC"}
+    assert resolve_parameters(notebook(cell), given, from_text=True) == {
+        "password": "",
+        "max_tokens": 4096,
+        "token": "BTC",
+    }
+
+
+@pytest.mark.parametrize("language", ["python", "R"])
+def test_a_default_that_is_a_credential_is_refused_and_not_shown(language: str) -> None:
+    cell = "# dagster: parameters\ndays = 3\ndb_password = 'hunter2'"
+    with pytest.raises(DagbookError) as refused:
+        resolve_parameters(notebook("1", cell, language=language), {})
+    assert str(refused.value) == (
+        "churn.ipynb, cell 2: the default of `db_password` is called a credential, and parameters "
+        "are kept with every run: name a connection under `resources` in its component, and read "
+        'it in the notebook with `os.environ["DB_PASSWORD"]`.'
+    )

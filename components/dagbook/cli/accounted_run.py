@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dagbook.cli.run_resources import resources_of
 from dagbook.errors import DagbookError
 from dagbook.execution.allowance import allowance_of, check_names, name_in_project
 from dagbook.execution.clock import RunBudget
@@ -32,6 +33,7 @@ def run_accounted(
     size: str | None,
     kernel: str | None,
     timeout: float | None,
+    component: str | None,
     quiet: bool,
 ) -> ExecutionResult:
     """Run a notebook, its launch and end written into the ledger of its project.
@@ -44,6 +46,7 @@ def run_accounted(
         size: the size that was asked for; None: the platform's default.
         kernel: the kernel that was asked for.
         timeout: how long it may take at most, in seconds.
+        component: whose connections it uses, where several run the notebook.
         quiet: say nothing of the cost; for `--json`.
 
     Raises:
@@ -70,9 +73,13 @@ def run_accounted(
         worker=as_text(worker_of(os.getpid())),
     )
     account = Account(ledger, platform, occasion)
+    resources = resources_of(root, name, platform, component)
     request = Request(
         name,
-        attributes={"compute_size": size or platform.default_size},
+        attributes={
+            "compute_size": size or platform.default_size,
+            **({"resources": resources} if resources else {}),
+        },
         # The very one that would start: a notebook that names none gets that of its language.
         kernel=_kernel_name(notebook, kernel),
         checks=check_names(notebook),
@@ -86,7 +93,14 @@ def run_accounted(
     allowance = allowance_of(request, decision, platform)
     # Whoever was killed here before has not settled anything.
     settle_lost(ledger)
-    started = account.launch(decision, longest=timeout)
+    credentials = None
+    connections: tuple[str, ...] = ()
+    if resources:
+        from dagbook.credentials.trial import trial_credentials
+
+        entitlement, credentials = trial_credentials(request, platform, root)
+        connections = entitlement.names
+    started = account.launch(decision, longest=timeout, connections=connections)
     words = started.expected.words()
     lines = [f"expected cost: {words}"] if words is not None else []
     _say(quiet, [*lines, *started.warnings])
@@ -95,7 +109,7 @@ def run_accounted(
         budget = RunBudget(started.budget_seconds, started.budget_label)
     end = End(str(RunStatus.FAILED), "runner")
     try:
-        result = run(allowance=allowance, budget=budget)
+        result = run(allowance=allowance, budget=budget, credentials=credentials)
         end = _end_of(result)
     except DagbookError:
         end = End(str(RunStatus.REFUSED), "refused", seconds=0.0)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dagbook.cli.diff import coloured
+from dagbook.cli.night_environment import given_environment
 from dagbook.component_index import Component, index_components
 from dagbook.defs_yaml import shown_path
 from dagbook.errors import DagbookError, did_you_mean
@@ -20,6 +22,9 @@ from dagbook.preflight.fixing import FixHistory, apply_to_file, edits_of
 from dagbook.preflight.registry import RULES, findings
 from dagbook.preflight.words import as_json, described, grouped, said, selector
 from dagbook.project import STATE_FOLDER, Project, find_project
+
+#: So many findings of a rule are printed one by one; --json has all of them.
+MOST_OF_A_RULE = 10
 
 _HEADINGS = {
     Severity.WILL_FAIL: "will fail at night:",
@@ -83,7 +88,10 @@ def look(path: Path) -> Night | None:
             return None
         raise
     circumstances = circumstances_of(
-        notebook, project.root if project is not None else None, kernel=_kernel(components)
+        notebook,
+        project.root if project is not None else None,
+        kernel=_kernel(components),
+        given=given_environment(path, project, components),
     )
     notes = list(circumstances.notes)
     if not components:
@@ -117,10 +125,17 @@ def print_night(night: Night) -> None:
         print(f"✓ {name}: nothing found that would go wrong at night")
     for severity, members in grouped(night.findings).items():
         print(f"{name} {_HEADINGS[severity]}")
+        told: Counter[str] = Counter()
         for finding in members:
+            told[finding.rule] += 1
+            if told[finding.rule] > MOST_OF_A_RULE:
+                continue
             print(f"  {said(finding)}")
             for fix in finding.fixes:
                 print(f"    fix: {fix.title}")
+        for rule, count in told.items():
+            if count > MOST_OF_A_RULE:
+                print(f"  and {count - MOST_OF_A_RULE} more ({rule})")
     for note in night.notes:
         print(f"  note: {note}")
     if any(edits_of(fix) for finding in night.findings for fix in finding.fixes):

@@ -12,6 +12,11 @@ from dagbook.errors import DagbookError, did_you_mean
 WORDS: dict[str, tuple[str, str]] = {
     "show": ("dagbook.cli.platform_show", "everything in force, and where each value comes from"),
     "schema": ("dagbook.cli.platform_schema", "the JSON schema of the file, for editors"),
+    "keep": (
+        "dagbook.cli.platform_keep",
+        "keep your own credentials of a connection for your runs",
+    ),
+    "check": ("dagbook.cli.platform_check", "try every connection, as this deployment"),
     "log": ("dagbook.cli.platform_log", "who launched what under which rules, and if it is whole"),
     "costs": ("dagbook.cli.platform_costs", "what the runs of a month have cost"),
 }
@@ -20,6 +25,7 @@ EXAMPLES = """\
   dagbook platform show
   dagbook platform show --json | jq .values.compute_sizes
   dagbook platform schema > platform.schema.json
+  dagbook platform check
   dagbook platform log --since 2026-11-01 --csv > audit.csv
   dagbook platform costs --month 2026-11
 """

@@ -6,7 +6,7 @@ import shutil
 import time
 from typing import TextIO
 
-from dagbook.execution import CellFinished, CellStarted, ExecutionEvent
+from dagbook.execution import CellFinished, CellStarted, ExecutionEvent, Warned
 
 BAR_WIDTH = 20
 
@@ -28,6 +28,9 @@ class ProgressBar:
             bar = "▓" * filled + "░" * (BAR_WIDTH - filled)
             line = f"{bar} cell {event.number} of {event.of} · {minutes}:{seconds:02d}"
             self._write(line[: shutil.get_terminal_size().columns - 1])
+        elif isinstance(event, Warned):
+            self.close()
+            print(event.text, file=self._stream, flush=True)
 
     def close(self) -> None:
         """Take the line away."""

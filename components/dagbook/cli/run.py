@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dagbook.cli.progress_bar import ProgressBar
 from dagbook.cli.size_option import SizeOption
+from dagbook.credential_parameters import refuse_credentials
 from dagbook.errors import DagbookError
 from dagbook.execution import Cause, ExecutionResult, RunStatus, run_notebook
 from dagbook.execution.clock import RunBudget
@@ -21,6 +22,7 @@ from dagbook.execution.words import in_bytes, in_time
 from dagbook.notebook import read_notebook
 
 if TYPE_CHECKING:
+    from dagbook.credentials.delivery import Delivery
     from dagbook.execution.allowance import Allowance
 
 EXAMPLES = """\
@@ -48,6 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timeout", type=float, metavar="SECONDS", help="for the run, within the size's limit"
     )
     parser.add_argument("--kernel", metavar="NAME", help="another kernel than the notebook's own")
+    parser.add_argument(
+        "--component", metavar="NAME",
+        help="whose connections it uses, where several components run the notebook",
+    )  # fmt: skip
     parser.add_argument("--html", action="store_true", help="also write a page for reading")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
@@ -83,9 +89,13 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, progress: ProgressBar | None) -> ExecutionResult:
     parameters = split_parameters(args.parameter)
     notebook = read_notebook(args.notebook)
+    # Before the ledger is asked, which keeps a hash of them.
+    refuse_credentials(parameters, notebook.label)
 
     def execute(
-        allowance: Allowance | None = None, budget: RunBudget | None = None
+        allowance: Allowance | None = None,
+        budget: RunBudget | None = None,
+        credentials: Delivery | None = None,
     ) -> ExecutionResult:
         options: RunOptions = {
             "parameters_are_text": True,
@@ -96,6 +106,7 @@ def _run(args: argparse.Namespace, progress: ProgressBar | None) -> ExecutionRes
             "on_event": progress,
             "allowance": allowance,
             "budget": budget,
+            "credentials": credentials,
         }
         if args.size is not None:
             options["size"] = args.size
@@ -108,6 +119,8 @@ def _run(args: argparse.Namespace, progress: ProgressBar | None) -> ExecutionRes
 
     root = governed_root(notebook, Path(args.notebook).absolute().parent, None)
     if root is None:
+        if args.component is not None:
+            raise DagbookError("--component: without a platform file no component has connections")
         return execute()
     from dagbook.cli.accounted_run import run_accounted
 
@@ -119,6 +132,7 @@ def _run(args: argparse.Namespace, progress: ProgressBar | None) -> ExecutionRes
         size=args.size,
         kernel=args.kernel,
         timeout=args.timeout,
+        component=args.component,
         quiet=args.json,
     )
 
@@ -135,7 +149,7 @@ def split_parameters(given: Sequence[str]) -> dict[str, str]:
         if not equals:
             raise DagbookError(f"-p {word}: give a parameter as NAME=VALUE")
         if name in values:
-            raise DagbookError(f"-p {word}: {name} is given twice")
+            raise DagbookError(f"-p {name}: it is given twice")
         values[name] = value
     return values
 

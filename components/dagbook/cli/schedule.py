@@ -111,12 +111,23 @@ def _attributes(typed: list[str]) -> dict[str, Any]:
             raise DagbookError(f"--set {text}: give KEY=VALUE, such as owners=[team:growth]")
         own = _OWN_OPTIONS.get(key.partition(".")[0])
         if own is not None:
-            raise DagbookError(f"--set {text}: {own} says that")
+            raise DagbookError(f"--set {key}: {own} says that")
         try:
             found[key] = YAML(typ="safe", pure=True).load(value)
         except YAMLError as error:
-            raise DagbookError(f"--set {text}: the value is no YAML: {_first(error)}") from None
+            raise DagbookError(f"--set {key}: the value is no YAML: {_first(error)}") from None
+        _refuse_credential(key, found[key])
     return found
+
+
+def _refuse_credential(key: str, value: Any) -> None:
+    from dagbook.preflight.credential_patterns import refused_value
+
+    if (reason := refused_value(key.rpartition(".")[2], value)) is not None:
+        raise DagbookError(
+            f"--set {key}: the value {reason}, and a component file is for everybody to read: name "
+            "a connection under `resources`"
+        )
 
 
 def _first(error: Exception) -> str:

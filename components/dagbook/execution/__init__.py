@@ -6,6 +6,7 @@ from dagbook.execution.events import (
     EventListener,
     ExecutionEvent,
     MetricsReported,
+    Warned,
 )
 from dagbook.execution.outputs import OutputLimits
 from dagbook.execution.result import (
@@ -39,5 +40,6 @@ __all__ = [
     "OutputLimits",
     "Resources",
     "RunStatus",
+    "Warned",
     "run_notebook",
 ]

@@ -9,6 +9,7 @@ from dagbook.errors import DagbookError
 from dagbook.execution.clock import RunBudget
 from dagbook.execution.outputs import OutputLimits
 from dagbook.notebook import Notebook
+from dagbook.policy.connections import KernelRules
 from dagbook.policy.cost import budget_reached, seconds_for
 from dagbook.policy.decision import decide
 from dagbook.policy.decision import options as options_of
@@ -30,6 +31,8 @@ class Allowance:
     """What the run may cost; None: nothing bounds that"""
     output_limits: OutputLimits
     """The most that is kept"""
+    kernels: KernelRules | None = None
+    """What the platform says about the kernel's process; None where it says nothing"""
 
 
 def decide_allowance(
@@ -89,6 +92,7 @@ def allowance_of(request: Request, decision: Decision, platform: Platform) -> Al
             default.per_notebook if per_notebook is None else per_notebook,
         ),
         budget=_budget_of(decision, size, platform.currency),
+        kernels=None if platform.kernels == KernelRules() else platform.kernels,
     )
 
 

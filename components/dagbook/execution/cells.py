@@ -6,7 +6,7 @@ import ast
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagbook.execution.clock import Clock
 from dagbook.execution.collector import OutputCollector, result_question
@@ -36,6 +36,9 @@ from dagbook.execution.words import in_one_line
 from dagbook.notebook import Cell, Notebook, RoleKind
 from dagbook.report import read_reports
 
+if TYPE_CHECKING:
+    from dagbook.masking import Masker
+
 INJECTED = "injected-parameters"
 
 _CELL_STATUS = {
@@ -54,6 +57,7 @@ class CellRunner:
         *,
         notebook: Notebook,
         document: Any,
+        codes: Mapping[int, str],
         kernel: Kernel,
         conversation: Conversation,
         journal: Journal,
@@ -64,6 +68,7 @@ class CellRunner:
         results: dict[str, CellResult],
         over_size: Callable[[], str | None],
         should_stop: Callable[[], str | None] | None = None,
+        masker: Masker | None = None,
     ) -> None:
         self.metrics: list[MetricPoint] = []
         self.checks: list[CheckResult] = []
@@ -71,6 +76,9 @@ class CellRunner:
         self.stopped_at: int | None = None
         self._notebook = notebook
         self._document = document
+        # What the kernel gets; the document may be masked.
+        self._codes = codes
+        self._masker = masker
         self._kernel = kernel
         self._conversation = conversation
         self._journal = journal
@@ -125,7 +133,7 @@ class CellRunner:
             self._emit(CellStarted(result.index + 1, len(self._notebook.cells), result))
         self._collector.begin(position)
         self._journal.begin_cell(position, self._collector.outputs[position])
-        code = cell["source"] if authored is None else authored.kernel_source
+        code = self._codes[position] if authored is None else authored.kernel_source
         if not code.strip():
             result.status, result.duration_seconds = CellStatus.COMPLETED, 0.0
             return True
@@ -205,7 +213,7 @@ class CellRunner:
             reason = f"{in_one_line(name, message)} in cell {number}"
             self._stop(RunStatus.FAILED, reason, Cause.ERROR)
             return False
-        said = message.strip() or _only_assertion(authored)
+        said = message.strip() or self._masked(_only_assertion(authored))
         self._note_check(CheckResult(str(check.name), False, not check.warn, said))
         if check.warn:
             self._collector.note_check(position, str(check.name), said)
@@ -228,6 +236,9 @@ class CellRunner:
         )
         return truth_of(reply, "assertion")
 
+    def _masked(self, text: str) -> str:
+        return text if self._masker is None else self._masker.text(text)
+
     def _note_check(self, check: CheckResult) -> None:
         self.checks.append(check)
         self._journal.event("check", check.name, check.passed, check.blocking, check.message)
@@ -247,6 +258,10 @@ class CellRunner:
             self._add_metrics([MetricPoint(r.name, r.value, r.step, r.timestamp) for r in found])
 
     def _add_metrics(self, points: list[MetricPoint]) -> None:
+        if self._masker:
+            from dagbook.execution.masked_document import masked_points
+
+            points = masked_points(points, self._masker)
         if points:
             self.metrics += points
             self._cell_metrics += points

@@ -33,5 +33,12 @@ class MetricsReported:
     points: tuple[MetricPoint, ...]
 
 
-ExecutionEvent = CellStarted | CellFinished | MetricsReported
+@dataclass(frozen=True)
+class Warned:
+    """Something is not as it should be, and the run goes on. One line."""
+
+    text: str
+
+
+ExecutionEvent = CellStarted | CellFinished | MetricsReported | Warned
 EventListener = Callable[[ExecutionEvent], None]

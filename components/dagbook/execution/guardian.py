@@ -31,6 +31,7 @@ import time
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NAME = 15
+PR_SET_NO_NEW_PRIVS = 38
 CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
 MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
@@ -46,22 +47,27 @@ class Settings:
     Args:
         control: the descriptor of the pipe it is commanded through.
         status: that of the pipe it answers through.
-        scratch: a folder to remove when the runner is gone.
+        scratch: folders to remove when the runner is gone.
         cpus: to pin the kernel to; all when empty.
         namespace: whether to try a PID namespace.
         groups: the control groups the kernel is to be in, by controller.
         counters: files in them whose last content the runner wants.
+        secrets: the descriptor of a file with variables for the kernel's environment alone, each
+            ``NAME=VALUE`` and a zero byte; None for none.
+        user: whom the kernel is to belong to, ``UID:GID`` and more groups; "" for ourselves.
     """
 
     def __init__(
         self,
         control: int,
         status: int,
-        scratch: str,
+        scratch: list[str],
         cpus: list[int],
         namespace: bool,
         groups: dict[str, str],
         counters: list[str],
+        secrets: int | None = None,
+        user: str = "",
     ) -> None:
         self.control = control
         self.status = status
@@ -70,17 +76,21 @@ class Settings:
         self.namespace = namespace
         self.groups = groups
         self.counters = counters
+        self.secrets = secrets
+        self.user = user
 
     def words(self) -> list[str]:
         """Them as words of a command line."""
         return [
             f"control={self.control}",
             f"status={self.status}",
-            f"scratch={self.scratch}",
+            *(f"scratch={folder}" for folder in self.scratch),
             *(f"cpu={cpu}" for cpu in self.cpus),
             *(["namespace=try"] if self.namespace else []),
             *(f"group={name}={folder}" for name, folder in self.groups.items()),
             *(f"counter={path}" for path in self.counters),
+            *([] if self.secrets is None else [f"secrets={self.secrets}"]),
+            *([f"user={self.user}"] if self.user else []),
         ]
 
     @classmethod
@@ -94,11 +104,13 @@ class Settings:
         return cls(
             control=int(told["control"][0]),
             status=int(told["status"][0]),
-            scratch=told["scratch"][0],
+            scratch=told.get("scratch", []),
             cpus=[int(cpu) for cpu in told.get("cpu", [])],
             namespace="namespace" in told,
             groups={name: folder for name, _, folder in groups},
             counters=told.get("counter", []),
+            secrets=next(map(int, told.get("secrets", [])), None),
+            user=told.get("user", [""])[0],
         )
 
 
@@ -116,8 +128,9 @@ class Guardian:
         self.exit_code: int | None = None
         self.runner = os.getppid()
         self.libc = ctypes.CDLL(None, use_errno=True)
-        for inherited in (self.control, self.status):
-            os.set_inheritable(inherited, False)
+        for inherited in (self.control, self.status, settings.secrets):
+            if inherited is not None:
+                os.set_inheritable(inherited, False)
 
     def start(self) -> None:
         """Start the kernel in a session of its own, dying with us if we are killed."""
@@ -138,6 +151,8 @@ class Guardian:
             held = self._start_kernel(in_namespace=False)
         # Our own copies would keep the kernel's output pipe open after its end.
         _leave_standard_streams()
+        if self.settings.secrets is not None:
+            os.close(self.settings.secrets)  # read by the kernel's process alone
         self._tell(f"pid {self.kernel}")
         self._tell(f"held {held}")
 
@@ -183,6 +198,8 @@ class Guardian:
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             os.setsid()
             os.dup2(ready, 3)
+            if self.settings.secrets is not None and self.settings.secrets != 3:
+                os.close(self.settings.secrets)
             # The runner takes the end of the status pipe for the guardian's.
             os.closerange(4, 1024)
             _leave_standard_streams()
@@ -248,10 +265,32 @@ class Guardian:
             os.close(told)
             # Of no use where numbers mean other processes: ipykernel would look for it.
             os.environ.pop("JPY_PARENT_PID", None)
-            os.execvpe(self.command[0], self.command, os.environ)
+            environment = dict(os.environb)
+            if self.settings.secrets is not None:
+                environment.update(_read_secrets(self.settings.secrets))
+                _leave_no_core()
+            if self.settings.user:
+                self._become_user()
+            os.execvpe(self.command[0], self.command, environment)
         except OSError as error:
             os.write(2, f"cannot start {self.command[0]}: {error.strerror}\n".encode())
         finally:
+            os._exit(127)
+
+    def _become_user(self) -> None:
+        """Give up being root, for good; enter the working folder again as who we are then."""
+        uid, gid, *groups = map(int, self.settings.user.split(":"))
+        folder = os.getcwd()  # noqa: PTH109
+        os.setgroups(groups)
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+        self.libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        # A change of user has cleared it.
+        self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            os.write(2, f"user {uid} may not enter {folder}: {error.strerror}\n".encode())
             os._exit(127)
 
     def _mount_proc(self) -> bool:
@@ -281,10 +320,8 @@ class Guardian:
             self._reap()
         self._kill_all()
         if abandoned:
-            import shutil  # slow, and seldom needed
-
-            # Nobody else is left to remove the sockets and the connection file.
-            shutil.rmtree(self.settings.scratch, ignore_errors=True)
+            # Nobody else is left to remove the sockets, the connection file and what is secret.
+            remove_folders(self.settings.scratch)
         self._tell_counters()
         code = self.exit_code if self.exit_code is not None else -int(signal.SIGKILL)
         self._tell(f"exit {code}")
@@ -376,6 +413,43 @@ def _join(folder: str) -> bool:
 def _write(path: str, text: str) -> None:
     with open(path, "w") as file:  # noqa: PTH123
         file.write(text)
+
+
+def _read_secrets(file: int) -> dict[bytes, bytes]:
+    found = {}
+    # Read where it begins: it may be that the kernel is started a second time.
+    for variable in os.pread(file, os.fstat(file).st_size, 0).split(b"\0"):
+        name, equals, value = variable.partition(b"=")
+        if equals:
+            found[name] = value
+    return found
+
+
+def _leave_no_core() -> None:
+    """A kernel that crashes leaves no copy of its memory: there are credentials in it."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def remove_folders(folders: list[str]) -> None:
+    """Remove folders and all that is in them, also what was made unwritable by its owner."""
+    import shutil  # slow, and seldom needed by a guardian
+
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        # Root needs no permission, and must not change what a link of another user leads to.
+        if os.geteuid() == 0 or not os.path.exists(folder):  # noqa: PTH110
+            continue
+        try:
+            os.chmod(folder, 0o700)  # noqa: PTH101
+            for above, names, _ in os.walk(folder):
+                for path in (f"{above}/{name}" for name in names):
+                    if not os.path.islink(path):  # noqa: PTH114
+                        os.chmod(path, 0o700)  # noqa: PTH101
+        except OSError:
+            pass
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_groups(folders: list[str]) -> None:

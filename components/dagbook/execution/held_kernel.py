@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagbook.execution.environment import kernel_environment
 from dagbook.execution.kernel import Kernel
@@ -14,11 +15,20 @@ from dagbook.execution.result import Resources
 from dagbook.execution.words import in_bytes
 from dagbook.report import RUN_FOLDER_VARIABLE
 
+if TYPE_CHECKING:
+    from dagbook.execution.handover import Handover
+
 
 class HeldKernel:
     """The kernel of one plan, with what watches over its memory."""
 
-    def __init__(self, plan: Plan, run_folder: Path, on_exceeded: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        run_folder: Path,
+        on_exceeded: Callable[[str], None],
+        handover: Handover | None = None,
+    ) -> None:
         """Start it.
 
         Args:
@@ -26,6 +36,7 @@ class HeldKernel:
             run_folder: what the runner shares with it.
             on_exceeded: called from another thread with the reason, once it holds more memory
                 than its size.
+            handover: its credentials; their files are there.
 
         Raises:
             DagbookError: it cannot be started.
@@ -43,6 +54,11 @@ class HeldKernel:
             environment=environment,
             size=plan.size,
             means=plan.means,
+            secrets=None if handover is None else handover.environment,
+            secret_folder=None if handover is None else handover.folder,
+            rules=plan.kernel_rules,
+            user=plan.kernel_user,
+            masker=plan.masker,
         )
         self._sampler = ResourceSampler(
             self.kernel.guardian_pid,

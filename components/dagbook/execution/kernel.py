@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import random
@@ -9,13 +10,11 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from shutil import rmtree
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagbook.errors import DagbookError
 from dagbook.execution import guardian as guardian_script
@@ -23,11 +22,19 @@ from dagbook.execution.cgroups import CPU, GROUP_PREFIX, MEMORY, PROCESSES, RunG
 from dagbook.execution.kernel_start import ipykernel_command
 from dagbook.execution.kernelspec import KernelSpec
 from dagbook.execution.means import Means
+from dagbook.execution.private_folder import (
+    give,
+    no_temporary_folder,
+    of_its_own,
+    socket_folder,
+)
 from dagbook.policy import Size
 
-# A Unix socket's path may have about 107 bytes; the name we add takes some of them.
-SOCKET_FOLDER_LIMIT = 90
-SCRATCH_PREFIX = "dagbook-"
+if TYPE_CHECKING:
+    from dagbook.execution.kernel_user import KernelUser
+    from dagbook.masking import Masker
+    from dagbook.policy.connections import KernelRules
+
 LAST_WORDS_BYTES = 16_384
 WAIT_SECONDS = 0.02
 CLOSED_SECONDS = 0.15
@@ -48,10 +55,33 @@ class Kernel:
         environment: Mapping[str, str],
         size: Size | None,
         means: Means,
+        secrets: Mapping[str, str] | None = None,
+        secret_folder: Path | None = None,
+        rules: KernelRules | None = None,
+        user: KernelUser | None = None,
+        masker: Masker | None = None,
     ) -> None:
+        """Start it.
+
+        Args:
+            spec: what it is.
+            cwd: its working folder.
+            environment: of its process, and of what watches over that.
+            size: how much it may use.
+            means: how it can be held to that.
+            secrets: more variables, for its own process alone.
+            secret_folder: one that goes with it, whatever ends the runner.
+            rules: of a platform, about its process.
+            user: whom it belongs to; None for ourselves.
+            masker: what must not be seen of its raw output.
+
+        Raises:
+            DagbookError: it cannot be started.
+        """
         self.spec = spec
-        self.scratch = _socket_folder()
-        self.connection = _connection(self.scratch, spec)
+        private = socket_folder(user)
+        self.scratch, self._sockets = private.whole, private.inside
+        self.connection = _connection(self._sockets, spec)
         self.exit_code: int | None = None
         self.cpu_seconds: float | None = None
         self.peak_process_bytes: int | None = None
@@ -60,17 +90,25 @@ class Kernel:
         self._status_text = b""
         cpus = _choose_cpus(None if size is None else size.cpus)
         self.groups = None if size is None else _make_groups(means, size, limit_cpu=bool(cpus))
-        connection_file = self.scratch / "connection.json"
+        connection_file = self._sockets / "connection.json"
         try:
             connection_file.touch(mode=0o600)
             connection_file.write_text(json.dumps(self.connection), "utf-8")
+            if rules is not None or user is not None:
+                environment = of_its_own(environment, private, rules)
         except OSError as error:
-            rmtree(self.scratch, ignore_errors=True)
-            raise _no_temporary_folder(error) from None
+            self._remove_traces()
+            raise no_temporary_folder(error) from None
+        except DagbookError:
+            self._remove_traces()
+            raise
         control_read, self._control = os.pipe()
         self.status, status_write = os.pipe()
         output_read, output_write = os.pipe()
+        secret_file = _file_of(secrets) if secrets else None
+        inherited = (control_read, status_write, *([] if secret_file is None else [secret_file]))
         try:
+            give(output_write, user)  # a program may open its standard output by name
             self._guardian = subprocess.Popen(
                 [
                     # Isolated and without site-packages: nothing of the project runs in it.
@@ -78,11 +116,13 @@ class Kernel:
                     *guardian_script.Settings(
                         control=control_read,
                         status=status_write,
-                        scratch=str(self.scratch),
+                        scratch=[str(f) for f in (self.scratch, secret_folder) if f is not None],
                         cpus=cpus,
                         namespace=means.namespaces,
                         groups={name: str(path) for name, path in self._folders.items()},
                         counters=[str(path) for path in self._counters],
+                        secrets=secret_file,
+                        user="" if user is None else user.words,
                     ).words(),
                     "--",
                     *_command(spec, connection_file),
@@ -92,7 +132,7 @@ class Kernel:
                 stdin=subprocess.DEVNULL,
                 stdout=output_write,
                 stderr=output_write,
-                pass_fds=(control_read, status_write),
+                pass_fds=inherited,
                 start_new_session=True,
             )  # fmt: skip
         except OSError as error:
@@ -102,13 +142,13 @@ class Kernel:
             self._remove_traces()
             raise DagbookError(f"kernel {spec.name!r} cannot be started: {error}") from None
         finally:
-            for descriptor in (control_read, status_write, output_write):
+            for descriptor in (*inherited, output_write):
                 os.close(descriptor)
         os.set_blocking(self.status, False)
         self._last_words = bytearray()
         self._drain = threading.Thread(
             target=self._keep_last_words,
-            args=(output_read,),
+            args=(output_read, masker),
             name="dagbook-kernel-output",
             daemon=True,
         )
@@ -155,7 +195,7 @@ class Kernel:
     def is_bound(self) -> bool:
         """Whether the kernel's sockets exist, so that a first connection succeeds at once."""
         return all(
-            (self.scratch / f"kernel-{self.connection[port]}").exists()
+            (self._sockets / f"kernel-{self.connection[port]}").exists()
             for port in ("shell_port", "iopub_port", "control_port")
         )
 
@@ -279,7 +319,7 @@ class Kernel:
         # The guardian has removed the groups, unless it was killed: then they still hold what
         # the kernel had started.
         guardian_script.remove_groups(self.group_folders)
-        rmtree(self.scratch, ignore_errors=True)
+        guardian_script.remove_folders([str(self.scratch)])
 
     @property
     def last_words(self) -> str:
@@ -292,30 +332,27 @@ class Kernel:
         except OSError:
             pass  # it has ended: nothing left to signal
 
-    def _keep_last_words(self, descriptor: int) -> None:
+    def _keep_last_words(self, descriptor: int, masker: Masker | None) -> None:
+        # Masked before the beginning is cut off, for the cut may go through a value.
+        mask = None if masker is None else masker.stream()
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         with open(descriptor, "rb", buffering=0) as output:
             while data := output.read(65_536):
+                if mask is not None:
+                    data = mask.feed(decoder.decode(data)).encode("utf-8", "replace")
                 self._last_words += data
                 del self._last_words[:-LAST_WORDS_BYTES]
+        if mask is not None:
+            self._last_words += mask.end().encode("utf-8", "replace")
 
 
-def _socket_folder() -> Path:
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
-        if len(os.fsencode(folder)) > SOCKET_FOLDER_LIMIT:
-            folder.rmdir()
-            folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir="/tmp"))
-    except OSError as error:
-        raise _no_temporary_folder(error) from None
-    return folder
-
-
-def _no_temporary_folder(error: OSError) -> DagbookError:
-    where = error.filename or "the folder for temporary files"
-    return DagbookError(
-        f"{where}: the kernel's sockets cannot be made there ({error.strerror}). Free some space "
-        "there, or name another folder in the environment variable TMPDIR."
-    )
+def _file_of(variables: Mapping[str, str]) -> int:
+    """A file without a name, as a guardian reads it. On a command line everybody would see them."""
+    descriptor = os.memfd_create("dagbook", os.MFD_CLOEXEC)
+    text = b"\0".join(os.fsencode(f"{name}={value}") for name, value in variables.items())
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(text)
+    return descriptor
 
 
 def _connection(folder: Path, spec: KernelSpec) -> dict[str, Any]:

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dagbook.masking import Masker
 
 #: In a message's content: how many bytes of it were passed over.
 LEFT_OUT = "dagbook_left_out"
@@ -35,19 +38,23 @@ _SCALAR = re.compile(rb"[^\s,\]}]++")
 _SPACE = re.compile(rb"\s*+")
 
 
-def read_large(content: bytes | memoryview, keep: int) -> dict[str, Any]:
+def read_large(
+    content: bytes | memoryview, keep: int, masker: Masker | None = None
+) -> dict[str, Any]:
     """What is wanted of a large JSON object: each long text with both its ends.
 
     Args:
         content: the object as received.
         keep: how many bytes of each end. A cap of at most so many applied to a text read so cuts
             out the place where the ends meet.
+        masker: the values it knows are masked where a text is cut, also one that the cut goes
+            through.
 
     Raises:
         ValueError: it is not a JSON object.
     """
     view = memoryview(content)
-    reader = _Reader(view, keep)
+    reader = _Reader(view, keep, masker)
     start = reader.after_space(0)
     if bytes(view[start : start + 1]) != b"{":
         raise ValueError("not a JSON object")
@@ -58,9 +65,12 @@ def read_large(content: bytes | memoryview, keep: int) -> dict[str, Any]:
 
 
 class _Reader:
-    def __init__(self, data: memoryview, keep: int) -> None:
+    def __init__(self, data: memoryview, keep: int, masker: Masker | None) -> None:
         self.data = data
         self.keep = keep
+        self.masker = masker
+        # So much more is looked at, for a value that the cut goes through.
+        self.reach = masker.reach if masker else 0
         self.left_out = 0
         # Many values of a fair size are a large one too.
         self.room = max(LARGE_BYTES, 4 * keep)
@@ -108,12 +118,24 @@ class _Reader:
 
     def _text(self, start: int, end: int) -> str:
         kept = min(self.keep, max(self.room, 0))
+        size = end - start - 2
+        if self.masker and 2 * (kept + self.reach) >= size:
+            self.room -= size
+            return str(json.loads(bytes(self.data[start:end])))
         self.room -= 2 * kept
-        self.left_out += end - start - 2 - 2 * kept
+        self.left_out += size - 2 * kept
+        head, tail = self._ends(start, end, kept + self.reach)
+        if not self.masker:
+            return head + tail
+        head, tail = self.masker.before_cut(head), self.masker.after_cut(tail, self.reach)
+        # Masked it may be shorter, and nothing more be cut where the ends meet.
+        return f"{head}\n…\n{tail}" if min(len(head), len(tail)) < kept else head + tail
+
+    def _ends(self, start: int, end: int, kept: int) -> tuple[str, str]:
         # An escape or a character must not be cut through: a few bytes less are whole.
         head = (self.data[start + 1 : start + 1 + kept - less] for less in range(13))
         tail = (self.data[end - 1 - kept + less : end - 1] for less in range(13))
-        return _first_whole(head) + _first_whole(tail)
+        return _first_whole(head), _first_whole(tail)
 
     def end_of(self, at: int) -> int:
         """Where the value that starts at `at` ends."""

@@ -15,6 +15,9 @@ from dagbook.execution.wire import Message, Wire
 if TYPE_CHECKING:
     import zmq
 
+    from dagbook.execution.masked_messages import MaskedMessages
+    from dagbook.masking import Masker
+
 #: How often the caller's `tick` runs while a cell does, in seconds.
 TICK_SECONDS = 0.25
 #: How long the next output may take once there is a reply, or all outputs of a kernel that
@@ -48,10 +51,19 @@ class Conversation:
     and a dead kernel is noticed when it dies.
     """
 
-    def __init__(self, kernel: Kernel, keep_bytes: int = LARGE_BYTES) -> None:
-        """`keep_bytes`: how much of both ends of a text too large to be kept is wanted."""
+    def __init__(
+        self, kernel: Kernel, keep_bytes: int = LARGE_BYTES, masker: Masker | None = None
+    ) -> None:
+        """Prepare to speak with a kernel that is starting.
+
+        Args:
+            kernel: the kernel.
+            keep_bytes: how much of both ends of a text too large to be kept is wanted.
+            masker: what it sends is handed on without the values that this one knows.
+        """
         self._kernel = kernel
-        self._wire = Wire(kernel.connection["key"].encode(), keep_bytes)
+        self._wire = Wire(kernel.connection["key"].encode(), keep_bytes, masker)
+        self._masked = _masked(masker)
         self._context: zmq.Context[Any] | None = None
         # Which cell sent which request: what a thread prints later still finds its cell.
         self._cell_of: dict[str, int] = {}
@@ -123,7 +135,7 @@ class Conversation:
                         info = message
                 elif socket is self._iopub and (message := self._receive(self._iopub)):
                     heard = heard or message["parent_header"].get("msg_id") in requests
-        return info
+        return info if self._masked is None else self._masked.masked(info)
 
     def _check_starting(self, deadline: float, timeout: float) -> None:
         if not self._kernel.read_status():
@@ -195,13 +207,16 @@ class Conversation:
                         last_output_by = time.monotonic() + patience
                 elif not self._kernel.read_status():
                     self._take_last_outputs(sent, on_message)
+                    self.end_outputs(on_message)
                     raise KernelDiedError(self._kernel.exit_code or 0)
             # Not once per message: a cell that prints a lot must not pay for it.
             has_work = has_work or self._wire.received_bytes > worked_at + MUCH_BYTES
             if (now := time.monotonic()) >= next_tick:
                 tick()
                 next_tick = now + TICK_SECONDS
-        return {} if reply is None else dict(reply["content"])
+        self.end_outputs(on_message)
+        content = {} if reply is None else dict(reply["content"])
+        return content if self._masked is None else self._masked.masked_content(content)
 
     def _take_outputs(self, sent: str, on_message: Callable[[int, Message], None]) -> bool:
         """Hand on what has come; True when the kernel said that this code is done."""
@@ -217,13 +232,21 @@ class Conversation:
                 if parent == sent and message["content"].get("execution_state") == "idle":
                     return True
             elif (owner := self._cell_of.get(parent)) is not None:
-                on_message(owner, message)
+                if self._masked is None:
+                    on_message(owner, message)
+                else:
+                    self._masked.take(owner, message, on_message)
         return False
 
     def take_late_outputs(self, on_message: Callable[[int, Message], None]) -> None:
         """Hand on what has come since the last cell ended: of its threads, or at the exit."""
         while self._iopub.poll(0):
             self._take_outputs("", on_message)
+
+    def end_outputs(self, on_message: Callable[[int, Message], None]) -> None:
+        """Hand on what was held back because more might have followed."""
+        if self._masked is not None:
+            self._masked.pause(on_message)
 
     def _take_last_outputs(self, sent: str, on_message: Callable[[int, Message], None]) -> None:
         deadline = time.monotonic() + IOPUB_SECONDS
@@ -271,6 +294,14 @@ class Conversation:
         if self._context is not None:
             self._context.destroy(linger=0)
             self._context = None
+
+
+def _masked(masker: Masker | None) -> MaskedMessages | None:
+    if not masker:
+        return None
+    from dagbook.execution.masked_messages import MaskedMessages
+
+    return MaskedMessages(masker)
 
 
 def _question(code: str) -> dict[str, Any]:

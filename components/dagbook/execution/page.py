@@ -44,7 +44,7 @@ def write_page(result: ExecutionResult, document: Mapping[str, Any]) -> None:
             from nbconvert import HTMLExporter
 
         body, _ = HTMLExporter().from_notebook_node(nbformat.from_dict(document))
-        write_atomically(page, body)
+        write_atomically(page, body, private=True)
     except Exception as error:
         result.notes.append(f"no HTML page: {type(error).__name__}: {error}")
         return

@@ -13,6 +13,7 @@ from dagbook.execution.recovery import recover_runs
 from dagbook.execution.result import RunStatus
 from dagbook.execution.run_folder import RUNNING_SUFFIX, RunFolder
 from dagbook.execution.words import in_bytes
+from dagbook.private_mode import make_private_folder
 
 #: What a run needs beside its notebook: its journal's own lines, what it is told, its locks.
 SPARE_BYTES = 256_000
@@ -52,7 +53,7 @@ def take_place(output: Path | None, folder: Path, started_at: float, *, needs: i
     """
     folder = folder if output is None else output.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         recover_runs(folder)
         _check_space(folder, needs)
         if output is not None:

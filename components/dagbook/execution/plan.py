@@ -24,7 +24,11 @@ from dagbook.policy.presence import has_platform_file
 from dagbook.project import find_project
 
 if TYPE_CHECKING:
+    from dagbook.credentials.delivery import Delivery
     from dagbook.execution.allowance import Allowance
+    from dagbook.execution.kernel_user import KernelUser
+    from dagbook.masking import Masker
+    from dagbook.policy.connections import KernelRules
     from dagbook.policy.request import Decision
 
 START_TIMEOUT_SECONDS = 60.0
@@ -59,6 +63,9 @@ class RunOptions(TypedDict, total=False):
             recovers it; its folder is there.
         allowance: what was decided already by whoever knows the run's asset; then nothing is
             decided here, and `size` does not count.
+        credentials: what the kernel is handed of its run's connections, in its environment and in
+            private files; nothing of it is kept.
+        masker: replaces their values wherever they turn up; it learns those that are new.
     """
 
     parameters_are_text: bool
@@ -80,6 +87,8 @@ class RunOptions(TypedDict, total=False):
     should_stop: Callable[[], str | None] | None
     record: Path | None
     allowance: Allowance | None
+    credentials: Delivery | None
+    masker: Masker | None
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,12 @@ class Plan:
     """Those it may have instead, for advice; None: the built-in ones"""
     decision: Decision | None = None
     """What the platform's rules say to it, where there are any"""
+    credentials: Delivery | None = field(default=None, repr=False)
+    masker: Masker | None = field(default=None, repr=False)
+    kernel_rules: KernelRules | None = None
+    """What a platform says about the kernel's process; None where it says nothing"""
+    kernel_user: KernelUser | None = None
+    """Whom the kernel belongs to; None for the runner's own user"""
 
     @property
     def notebook_name(self) -> str | None:
@@ -174,6 +189,8 @@ def make_plan(
     output = options.get("output")
     stem = "notebook" if notebook.path is None else notebook.path.stem
     folder = options.get("output_folder") or (project_root or here) / "runs" / stem
+    rules = None if allowance is None else allowance.kernels
+    user = None if rules is None else _kernel_user(rules, output.parent if output else folder)
     return Plan(
         notebook=notebook,
         parameters=values,
@@ -198,7 +215,35 @@ def make_plan(
         record=options.get("record"),
         sizes=None if allowance is None else allowance.sizes,
         decision=None if allowance is None else allowance.decision,
+        # One without anything in it is none: it costs nothing.
+        credentials=options.get("credentials") or None,
+        masker=_masker(options.get("masker"), options.get("credentials")),
+        kernel_rules=rules,
+        kernel_user=user,
     )
+
+
+def _masker(given: Masker | None, credentials: Delivery | None) -> Masker | None:
+    """What knows every value of the run before anything could show one."""
+    if not credentials:
+        return given or None
+    if given is None:
+        from dagbook.masking import Masker
+
+        given = Masker()
+    given.add(credentials.secrets)
+    return given
+
+
+def _kernel_user(rules: KernelRules, folder: Path) -> KernelUser | None:
+    if rules.run_as is None:
+        return None
+    from dagbook.execution.kernel_user import find_kernel_user, refuse_open_way
+
+    user = find_kernel_user(rules.run_as)
+    if user is not None:
+        refuse_open_way(folder, user)
+    return user
 
 
 def governed_root(notebook: Notebook, here: Path, project_root: Path | None) -> Path | None:

@@ -7,15 +7,14 @@ import os
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 from dagbook.atomic_write import TEMPORARY_SUFFIX, write_atomically
 from dagbook.execution.cgroups import is_group
-from dagbook.execution.guardian import remove_groups
+from dagbook.execution.guardian import remove_folders, remove_groups
 from dagbook.execution.journal import read_journal, to_json
-from dagbook.execution.kernel import SCRATCH_PREFIX
 from dagbook.execution.outputs import CellOutputs
+from dagbook.execution.private_folder import INSIDE, SCRATCH_PREFIX
 from dagbook.execution.provenance import Provenance
 from dagbook.execution.result import (
     Cause,
@@ -94,11 +93,15 @@ def _recover(folder: Path) -> Path | None:
             replay.take(event)
     except FileNotFoundError:
         return None  # it vanished before its first line
+    if replay.shared is not None:
+        replay.take_reports(replay.shared / INSIDE / REPORTS_FILE_NAME)
     if replay.document is None:
+        replay.clear_up()
         return None
     replay.take_reports(folder / REPORTS_FILE_NAME)
     path = None if replay.is_stored(folder) else replay.write(folder)
     replay.put_on_record()
+    replay.clear_up()
     return path
 
 
@@ -112,9 +115,13 @@ class _Replay:
         self.target = ""
         self.good_runs: Path | None = None
         self.record: Path | None = None
+        self.shared: Path | None = None
         self.running: int | None = None
         self.running_cell = 0
         self.last_time = 0.0
+        self.is_masked = False
+        self.names: set[str] = set()
+        self.untold = 0
         self.ended: dict[str, Any] | None = None
 
     def take(self, event: list[Any]) -> None:
@@ -133,12 +140,22 @@ class _Replay:
         self.result.notebook = None if notebook is None else Path(notebook)
         self.target = target
 
+    def _on_masked(self) -> None:
+        self.is_masked = True
+
     def _on_record(self, path: str) -> None:
         self.record = Path(path)
 
     def _on_sockets(self, folder: str) -> None:
         if Path(folder).name.startswith(SCRATCH_PREFIX):
-            rmtree(folder, ignore_errors=True)
+            remove_folders([folder])
+
+    def _on_private(self, folder: str) -> None:
+        # The files of its credentials.
+        self._on_sockets(folder)
+
+    def _on_shared(self, folder: str) -> None:
+        self.shared = Path(folder)
 
     def _on_groups(self, folders: list[str]) -> None:
         # There still only when the guardian was killed too; then they may hold what is left.
@@ -210,15 +227,23 @@ class _Replay:
     def take_reports(self, path: Path) -> None:
         """Add what the notebook reported after the journal's last word."""
         known = {(p.name, p.step, p.timestamp) for p in self.result.metrics}
+        self.names |= {point.name for point in self.result.metrics}
         offset, moved = 0, True
         while moved:
             reports, after = read_reports(path, offset)
             moved, offset = after != offset, after
-            self.result.metrics += [
-                MetricPoint(*report)
-                for report in reports
-                if (report.name, report.step, report.timestamp) not in known
-            ]
+            fresh = [r for r in reports if (r.name, r.step, r.timestamp) not in known]
+            if self.is_masked:
+                # Nobody here knows the run's credentials, so a name may hold one.
+                taken = [report for report in fresh if report.name in self.names]
+                self.untold += len(fresh) - len(taken)
+                fresh = taken
+            self.result.metrics += [MetricPoint(*report) for report in fresh]
+
+    def clear_up(self) -> None:
+        """Remove what the runner shared with a kernel of another user."""
+        if self.shared is not None:
+            self._on_sockets(str(self.shared))
 
     def is_stored(self, folder: Path) -> bool:
         """Whether the run had put its notebook in place, and only not cleared up after it."""
@@ -252,6 +277,11 @@ class _Replay:
         stopped_at = self.running
         if self.ended is not None:
             stopped_at = self._take_end(self.ended)
+        if self.untold:
+            result.notes.append(
+                f"{self.untold} measurements of the last moment are left out: a run with "
+                "credentials vanished before their names were looked through"
+            )
         if self.good_runs is not None:
             result.last_good_run = compare_with_last_good(
                 result,
@@ -260,7 +290,7 @@ class _Replay:
             )
         complete_document(self.document, self.outputs, result, stopped_at=stopped_at, size=None)
         path = self._notebook(folder)
-        write_atomically(path, serialise(self.document))
+        write_atomically(path, serialise(self.document), private=True)
         result.executed_notebook = path
         return path
 
@@ -292,7 +322,7 @@ class _Replay:
         """Tell the result to whoever asked for it when the run began."""
         # Without its folder nobody waits for it any more.
         if self.record is not None and self.record.parent.is_dir():
-            write_atomically(self.record, to_json(self.result.to_json()))
+            write_atomically(self.record, to_json(self.result.to_json()), private=True)
 
 
 def _stem(folder: Path) -> str:

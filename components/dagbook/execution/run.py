@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from dagbook.context import CONTEXT_FILE_NAME
 from dagbook.errors import DagbookError
 from dagbook.execution.clock import Clock
-from dagbook.execution.events import ExecutionEvent
+from dagbook.execution.events import ExecutionEvent, Warned
+from dagbook.execution.guardian import remove_folders
 from dagbook.execution.held_kernel import HeldKernel
 from dagbook.execution.journal import to_json
 from dagbook.execution.place import Place, take_place, unwritable
@@ -28,16 +29,22 @@ from dagbook.execution.result import (
     Resources,
     RunStatus,
 )
+from dagbook.execution.undumpable import undumpable
 from dagbook.execution.verdict import Verdict
 from dagbook.execution.words import in_one_line
 from dagbook.notebook import Notebook
 from dagbook.report import REPORTS_FILE_NAME
 
 if TYPE_CHECKING:
+    from dagbook.credentials.delivery import Delivery
     from dagbook.execution.cells import CellRunner
     from dagbook.execution.collector import OutputCollector
+    from dagbook.execution.handover import Handover
+    from dagbook.execution.kernel_user import KernelUser
     from dagbook.execution.messages import Conversation
     from dagbook.execution.outputs import CellOutputs
+    from dagbook.execution.private_folder import PrivateFolder
+    from dagbook.execution.renewal import Renewal
     from dagbook.execution.stored_notebook import WrittenAhead
     from dagbook.execution.tracing import Tracing
 
@@ -78,6 +85,9 @@ class Execution:
         self.started_at = time.time()
         self._began = time.monotonic()
         self._held: HeldKernel | None = None
+        self._handover: Handover | None = None
+        self._renewal: Renewal | None = None
+        self._shared: PrivateFolder | None = None
         self._cells: CellRunner | None = None
         self._collector: OutputCollector | None = None
         self._tracing: Tracing | None = None
@@ -86,6 +96,7 @@ class Execution:
         self._document: dict[str, Any] = dict(plan.notebook.document)
         self._early_verdict: Verdict | None = None
         self._exceeded: str | None = None
+        self._notes: list[str] = []
         self._results = {
             cell.id: CellResult(cell.index, cell.id, None if cell.role is None else str(cell.role))
             for cell in plan.notebook.cells
@@ -99,6 +110,10 @@ class Execution:
             execute: instead of handing the notebook to papermill, for a caller that is
                 papermill already.
         """
+        with undumpable():
+            return self._run(execute)
+
+    def _run(self, execute: Callable[[], None] | None) -> ExecutionResult:
         place = self.prepare()
         try:
             self.launch(place)
@@ -113,9 +128,11 @@ class Execution:
                 self._cells.verdict = Verdict(RunStatus.KILLED, reason, Cause.RUNNER)
                 place.journal.end_run(self.result(), self._cells.stopped_at)
                 place.journal.release()
+            self._mask_error(error)
             raise
         except BaseException as interruption:
             self._cancelled()
+            self._mask_error(interruption)
             interruption.dagbook_result = self.finish(place)  # type: ignore[attr-defined]
             raise
         else:
@@ -127,6 +144,16 @@ class Execution:
             if self._ahead is not None:
                 self._ahead.abandon()
 
+    def _mask_error(self, error: BaseException) -> None:
+        if self.plan.masker:
+            from dagbook.masking import masked_error
+
+            masked_error(self.plan.masker, error)
+
+    def _masked(self, value: Any) -> Any:
+        """What may be written of a value."""
+        return value if self.plan.masker is None else self.plan.masker.value(value)
+
     def prepare(self) -> Place:
         """Take the place of the result, and write there what the notebook is told."""
         plan = self.plan
@@ -136,15 +163,16 @@ class Execution:
             self.started_at,
             needs=sum(len(cell.source) for cell in plan.notebook.cells),
         )
-        context = {
-            "notebook": plan.notebook_name,
-            "parameters": dict(plan.parameters),
-            **plan.context,
-        }
+        context = self._masked(
+            {"notebook": plan.notebook_name, "parameters": dict(plan.parameters), **plan.context}
+        )
         size = "" if plan.size is None else plan.size.name
         place.journal.event("start", self.started_at, place.pattern, size, plan.notebook_name)
         if plan.record is not None:
             place.journal.event("record", str(plan.record))
+        if plan.masker:
+            # A report that nobody has masked yet is not taken over from a run that vanished.
+            place.journal.event("masked")
         place.journal.flush()
         try:
             (place.journal.folder / CONTEXT_FILE_NAME).write_bytes(to_json(context))
@@ -156,9 +184,35 @@ class Execution:
         self._place = place
         return place
 
+    def _share(self, place: Place, user: KernelUser) -> None:
+        """Put what the notebook is told where its user can read it, and report back.
+
+        What else the runner writes, the journal above all, is no business of that user's.
+        """
+        from dagbook.execution.private_folder import no_temporary_folder, socket_folder
+
+        self._shared = socket_folder(user)
+        place.journal.event("shared", str(self._shared.whole))
+        place.journal.flush()
+        told = (place.journal.folder / CONTEXT_FILE_NAME).read_bytes()
+        try:
+            (self._shared.inside / CONTEXT_FILE_NAME).write_bytes(told)
+            self._shared.open()
+        except OSError as error:
+            raise no_temporary_folder(error) from None
+
+    @property
+    def _run_folder(self) -> Path:
+        """What the kernel is told and reports lies here."""
+        return self._place.journal.folder if self._shared is None else self._shared.inside
+
     def launch(self, place: Place) -> None:
         """Start the kernel: first of all, for everything else can be done while it boots."""
-        self._held = HeldKernel(self.plan, place.journal.folder, self._memory_exceeded)
+        if self.plan.kernel_user is not None:
+            self._share(place, self.plan.kernel_user)
+        if self.plan.credentials is not None:
+            self._hand_over(place, self.plan.credentials)
+        self._held = HeldKernel(self.plan, self._run_folder, self._memory_exceeded, self._handover)
         kernel = self._held.kernel
         # Whoever finds a vanished run's journal removes its sockets and control groups too.
         place.journal.event("sockets", str(kernel.scratch))
@@ -168,6 +222,20 @@ class Execution:
         from dagbook.execution.tracing import Tracing
 
         self._tracing = Tracing(self.plan)
+
+    def _hand_over(self, place: Place, credentials: Delivery) -> None:
+        from dagbook.execution.handover import Handover
+
+        self._handover = Handover(credentials, self.plan.kernel_user)
+        if self._handover.folder is not None:
+            # Whoever finds the journal removes it; so this is known before anything is in it.
+            place.journal.event("private", str(self._handover.folder))
+            place.journal.flush()
+        self._handover.write()
+        if credentials.expires_at is not None and credentials.renew is not None:
+            from dagbook.execution.renewal import Renewal
+
+            self._renewal = Renewal(credentials, self._handover, self.plan.masker)
 
     def execute(self) -> None:
         """Have papermill write the parameters into the notebook and hand its cells back to us.
@@ -203,12 +271,16 @@ class Execution:
         document["metadata"].setdefault("papermill", {}).update(
             input_path=plan.notebook_name, output_path=None
         )
+        codes = {at: cell["source"] for at, cell in enumerate(document["cells"])}
+        if plan.masker:
+            self._mask_document(document)
         # A list of our own: for an error papermill inserts marks of its own among the cells.
         self._document = {**document, "cells": list(document["cells"])}
         cells = [[cell.index, cell.id, cell.role] for cell in self._results.values()]
-        journal.event("document", self._document, dict(plan.parameters), cells)
+        parameters = self._masked(dict(plan.parameters))
+        journal.event("document", self._document, parameters, self._masked(cells))
         journal.flush()
-        conversation = Conversation(held.kernel, keep_bytes=plan.output_limits.per_cell)
+        conversation = Conversation(held.kernel, plan.output_limits.per_cell, plan.masker)
         try:
             clock = self._clock()
             info = self._connect(conversation, held, clock)
@@ -224,16 +296,18 @@ class Execution:
             self._cells = CellRunner(
                 notebook=plan.notebook,
                 document=document,
+                codes=codes,
+                masker=plan.masker,
                 kernel=held.kernel,
                 conversation=conversation,
                 journal=journal,
                 collector=self._collector,
                 clock=clock,
-                reports=journal.folder / REPORTS_FILE_NAME,
+                reports=self._run_folder / REPORTS_FILE_NAME,
                 emit=self._emit,
                 results=self._results,
                 over_size=held.over_size,
-                should_stop=plan.should_stop,
+                should_stop=plan.should_stop if self._renewal is None else self._should_stop,
             )
             self._tracing.ask(plan, info["content"], conversation, self._cells.tick)
             self._note_provenance()
@@ -245,9 +319,22 @@ class Execution:
                 self._while_it_ends(conversation),
                 conversation.has_kernel_closed,
             )
+            conversation.end_outputs(self._collector.take)
             widgets.store(document)
         finally:
             conversation.close()
+
+    def _mask_document(self, document: Any) -> None:
+        from dagbook.execution.masked_document import mask_document
+
+        assert self.plan.masker is not None
+        numbers = {cell.id: cell.number for cell in self.plan.notebook.cells}
+        for position in mask_document(document, self.plan.masker):
+            if (number := numbers.get(document["cells"][position].get("id", ""))) is not None:
+                self._notes.append(
+                    f"cell {number}: the value of a credential stands in its text, and is masked "
+                    "in what is stored; have the cell read it from its environment variable"
+                )
 
     def _connect(self, conversation: Conversation, held: HeldKernel, clock: Clock) -> Any:
         """Wait for the kernel; None when the run was over its limits before it answered."""
@@ -262,6 +349,13 @@ class Execution:
                 raise
             return None
 
+    def _should_stop(self) -> str | None:
+        """Asked several times a second, and by the thread that may speak to the listener."""
+        assert self._renewal is not None
+        for text in self._renewal.take_warnings():
+            self._emit(Warned(text))
+        return None if self.plan.should_stop is None else self.plan.should_stop()
+
     def _emit(self, event: ExecutionEvent) -> None:
         self._note_provenance()
         if self.plan.listener is not None:
@@ -271,7 +365,8 @@ class Execution:
         # A run that is killed records it as well, so the journal gets it as it becomes known.
         assert self._tracing is not None
         if (found := self._tracing.news()) is not None:
-            self._place.journal.event("provenance", found.to_json(), str(self._good_runs))
+            told = self._masked(found.to_json())
+            self._place.journal.event("provenance", told, str(self._good_runs))
             self._place.journal.flush()
 
     @property
@@ -394,7 +489,7 @@ class Execution:
         plan, cells = self.plan, self._cells
         verdict = self._early_verdict if cells is None else cells.verdict
         verdict = verdict or Verdict(RunStatus.SUCCEEDED, "")
-        return ExecutionResult(
+        result = ExecutionResult(
             status=verdict.status,
             reason=verdict.reason,
             cause=verdict.cause,
@@ -407,9 +502,24 @@ class Execution:
             checks=[] if cells is None else cells.checks,
             resources=Resources() if self._held is None else self._held.used(),
             size="" if plan.size is None else plan.size.name,
-            notes=[*plan.notebook.notes, *self._last_words(verdict)],
+            notes=[
+                *plan.notebook.notes,
+                *self._notes,
+                *self._last_words(verdict),
+                *self._unrenewed,
+            ],
             provenance=None if self._tracing is None else self._tracing.complete(),
         )
+        if plan.masker:
+            from dagbook.execution.masked_document import masked_result
+
+            return masked_result(result, plan.masker)
+        return result
+
+    @property
+    def _unrenewed(self) -> list[str]:
+        note = None if self._renewal is None else self._renewal.note
+        return [] if note is None else [note]
 
     def _last_words(self, verdict: Verdict) -> list[str]:
         if verdict.status is not RunStatus.KILLED or self._held is None:
@@ -445,5 +555,13 @@ class Execution:
 
     def _close(self) -> None:
         """End the kernel and everything it started. Safe to call twice."""
-        if self._held is not None:
-            self._held.close()
+        if self._renewal is not None:
+            self._renewal.stop()
+        try:
+            if self._held is not None:
+                self._held.close()
+        finally:
+            if self._handover is not None:
+                self._handover.remove()
+            if self._shared is not None:
+                remove_folders([str(self._shared.whole)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dagbook.errors import DagbookError
@@ -47,6 +47,7 @@ def circumstances_of(
     """
     path = None if notebook.path is None else notebook.path.absolute()
     folder = None if path is None else path.parent
+    project_root = None if project_root is None else project_root.absolute()
     notes: list[str] = []
     spec: KernelSpec | None = None
     try:
@@ -58,8 +59,9 @@ def circumstances_of(
         importable = importable_names(spec, imported_names(notebook), seconds=seconds)
         if importable is None:
             notes.append(f"nothing is said of imports: kernel {spec.name!r} did not answer")
-    if given is None:
-        given = GivenEnvironment(names=frozenset(spec.env if spec is not None else ()))
+    given = given or GivenEnvironment()
+    if spec is not None:
+        given = replace(given, names=given.names | frozenset(spec.env))
     root = project_root or folder
     trial = None
     if root is not None:

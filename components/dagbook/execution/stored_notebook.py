@@ -173,7 +173,7 @@ class WrittenAhead:
         self._path = path
         self._outputs = outputs
         self._versions = self._present_versions()
-        self._replacement = Replacement(path)
+        self._replacement = Replacement(path, private=True)
         try:
             self._replacement.write(_cells_json(document, stored))
             self._replacement.start_writing_out()
@@ -221,7 +221,7 @@ def write_notebook(
             return
         if ahead is not None:
             ahead.abandon()  # before its room is needed
-        write_atomically(path, serialise(document, stored))
+        write_atomically(path, serialise(document, stored), private=True)
     except OSError as error:
         raise DagbookError(
             f"{path}: the executed notebook cannot be written ({error.strerror}). "

@@ -22,6 +22,8 @@ from dagbook.execution.large_message import LARGE_BYTES, read_large
 if TYPE_CHECKING:
     import zmq
 
+    from dagbook.masking import Masker
+
     Socket = zmq.Socket[bytes]
 
 Message = dict[str, Any]
@@ -49,15 +51,19 @@ class Wire:
     Args:
         key: what messages are signed with; empty for none.
         keep_bytes: how much of both ends of a text too large to be kept is wanted.
+        masker: where a large text is cut, no part of a value that it knows is left.
 
     Attributes:
         received_bytes: how much content has come so far.
     """
 
-    def __init__(self, key: bytes = b"", keep_bytes: int = LARGE_BYTES) -> None:
+    def __init__(
+        self, key: bytes = b"", keep_bytes: int = LARGE_BYTES, masker: Masker | None = None
+    ) -> None:
         self.session = os.urandom(16).hex()
         self.received_bytes = 0
         self._keep_bytes = keep_bytes
+        self._masker = masker
         self._signer = hmac.new(key, digestmod=_DIGEST) if key else None
         self._user = os.environ.get("USER", "dagbook")
         self._sent = 0
@@ -144,7 +150,7 @@ class Wire:
         self.received_bytes += len(frame)
         if isinstance(frame, memoryview):
             if len(frame) > LARGE_BYTES:
-                return read_large(frame, self._keep_bytes)
+                return read_large(frame, self._keep_bytes, self._masker)
             if kind == "stream" and (content := _long_stream(frame)):
                 return content
         return _object(frame)

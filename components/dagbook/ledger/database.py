@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from dagbook.errors import DagbookError
 from dagbook.ledger.tables import AUDIT, HEADS, METADATA, SCHEMA, SCHEMA_VERSION
+from dagbook.private_mode import make_private_folder
 
 #: The file, where the instance is on SQLite.
 FILE_NAME = "dagbook.db"
@@ -136,7 +137,7 @@ class Ledger:
             if file is None:
                 # Nothing else than what Dagster itself does with this address.
                 return create_engine(self.url, poolclass=NullPool)
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(file.parent)
             settings = {"timeout": self._wait}
             engine = create_engine(self.url, poolclass=NullPool, connect_args=settings)
         except ImportError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import ValidationError
 
+from dagbook.credential_parameters import credential_reason, refuse_credential_defaults
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.execution.kernelspec import find_kernel
 from dagbook.notebook import Notebook, read_notebook, resolve_parameters
@@ -275,6 +276,7 @@ def _setting_problems(
         )
     yield from _raised(("partitions",), lambda: build_partitions(c.partitions, None))
     yield from _about_braces(c)
+    yield from _about_credentials(c)
     yield from _about_limits(c, sizes)
     for number, owner in enumerate(c.owners):
         if not _can_own(owner):
@@ -363,6 +365,18 @@ def _about_braces(c: NotebookRunnerComponent) -> Iterator[Problem]:
             yield Problem(loc, f"{shown} is not known before the experiment has its name")
 
 
+def _about_credentials(c: NotebookRunnerComponent) -> Iterator[Problem]:
+    from dagbook.preflight.credential_patterns import find_known
+
+    for name, value in c.parameters.items():
+        if (reason := credential_reason(name, value)) is not None:
+            yield Problem(("parameters", name), reason)
+    texts = {("experiment", key): getattr(c.experiment, key) for key in ("name", "tracking_uri")}
+    for loc, text in (*texts.items(), *((("tags", key), tag) for key, tag in c.tags.items())):
+        if text and (known := next(find_known(text), None)) is not None:
+            yield Problem(loc, f"looks like {known.what}, which must not stand in a component file")
+
+
 def _about_limits(c: NotebookRunnerComponent, sizes: Mapping[str, Size]) -> Iterator[Problem]:
     hours = c.limits.max_runtime_hours if c.limits is not None else None
     if hours is None or c.compute_size not in sizes:
@@ -382,8 +396,10 @@ def _notebook_problems(c: NotebookRunnerComponent, notebook: Notebook) -> Iterat
         if (text := notebook_problem(notebook)) is not None:
             yield Problem(("notebook",), text)
         return
-    plain = {k: v for k, v in c.parameters.items() if next(names_in(v), None) is None}
-    filled_in = {k: v for k, v in c.parameters.items() if k not in plain}
+    # What looks like a credential was told of already, and no other text may show it.
+    given = {k: v for k, v in c.parameters.items() if credential_reason(k, v) is None}
+    plain = {k: v for k, v in given.items() if next(names_in(v), None) is None}
+    filled_in = {k: v for k, v in given.items() if k not in plain}
     for name, value in plain.items():
         yield from _raised(
             ("parameters", name),
@@ -398,6 +414,7 @@ def _notebook_problems(c: NotebookRunnerComponent, notebook: Notebook) -> Iterat
                     notebook, {n: "0"}, from_text=True, complete=False
                 ),  # type: ignore[misc]
             )
+    yield from _raised(("notebook",), lambda: refuse_credential_defaults(notebook))
     missing = [p.name for p in notebook.parameters if p.required and p.name not in c.parameters]
     if missing and c.schedule is not None:
         yield Problem(

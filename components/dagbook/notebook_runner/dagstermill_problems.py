@@ -42,6 +42,12 @@ def engine_problems(component: NotebookRunnerComponent) -> Iterator[tuple[Loc, s
             ("timeout",),
             "dagstermill knows no limit for a cell: use `limits: {max_runtime_hours: …}`",
         )
+    if component.resources:
+        yield (
+            ("resources",),
+            "dagstermill's kernel has the whole deployment's environment, so credentials cannot be "
+            "kept to one run: take `engine: dagstermill` out, or `resources`",
+        )
     for number, name in enumerate(component.monitoring.track_metrics):
         if name.startswith("gpu_"):
             yield (

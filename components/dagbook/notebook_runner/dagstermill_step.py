@@ -43,6 +43,18 @@ class DagstermillStep(Step):
         if problem is not None:
             raise DagbookError(f"{self.notebook.label}, {problem}")
         self.decide()
+        if self.grant.allowance.kernels is not None:
+            raise DagbookError(
+                "engine: dagstermill starts a kernel of its own, with the deployment's environment "
+                "and user, so the platform's `kernel_process` rules cannot be kept: take `engine` out"
+            )
+        # Of the tracking server's login, which is the runner's; others were refused before.
+        self.fetch()
+        if self.credentials.environment or self.credentials.files:
+            raise DagbookError(
+                "engine: dagstermill starts a kernel of its own, to which no credentials can be "
+                "kept: take `engine` out, or `resources`"
+            )
         self.values = read_run_values(self.context, self.component.schedule, self.asset.partitions)
         self.recording.about(self.notebook, self.values)
         lookup = self.values.lookup(self.recording.experiment_id)
@@ -191,7 +203,7 @@ class DagstermillStep(Step):
         document = nbformat.reads(content.decode("utf-8"), as_version=4)
         tell_the_end(document, result)
         path = place.notebook(result.status)
-        write_atomically(path, nbformat.writes(document) + "\n")
+        write_atomically(path, nbformat.writes(document) + "\n", private=True)
         result.executed_notebook = path
         if result.status is not RunStatus.CANCELLED:
             write_page(result, document)

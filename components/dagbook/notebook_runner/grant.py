@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -133,6 +133,9 @@ def ask(context: dg.AssetExecutionContext, asset: NotebookAsset, notebook: Noteb
         attributes=_changed_by_launch(component, platform, tags.get(_MAX_RETRIES_TAG)),
         environment=os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_ENVIRONMENT,
     )
+    if asset.scratch is not None:
+        # Of a sample, where a connection may be used is judged once it is known whose it is.
+        request = replace(request, environment=None)
     return Asked(component, platform, request, judge(component, request, platform))
 
 

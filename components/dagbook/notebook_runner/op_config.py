@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from dagbook.credential_parameters import credential_reason
+from dagbook.errors import DagbookError
+from dagbook.preflight.credential_patterns import names_credential
+
 if TYPE_CHECKING:
     from dagbook.notebook import Parameter
 
@@ -20,6 +24,8 @@ _TYPES: dict[str, Any] = {
     "date": str,
     "datetime": str,
 }
+#: What the launchpad expects in place of a value that is called a credential: what to do instead.
+_NO_CREDENTIAL = "name_a_connection_under_resources_instead"
 _HINTS = {"date": "YYYY-MM-DD", "datetime": "YYYY-MM-DDTHH:MM:SS"}
 
 
@@ -55,14 +61,29 @@ def build_config_schema(
 
 
 def overrides(op_config: Any) -> dict[str, Any]:
-    """The parameters a launch gave in its op config."""
+    """The parameters a launch gave in its op config.
+
+    Raises:
+        DagbookError: one looks like a credential.
+    """
     if not isinstance(op_config, Mapping):
         return {}
-    return dict(op_config.get("parameters") or {})
+    given = dict(op_config.get("parameters") or {})
+    for name, value in given.items():
+        if (reason := credential_reason(name, value)) is not None:
+            raise DagbookError(
+                f"the launch's parameter `{name}` {reason}. Dagster has kept it in the config of "
+                "this run: change that credential"
+            )
+    return given
 
 
 def _field_type(op_name: str, parameter: Parameter) -> Any:
     choices = parameter.choices
+    if parameter.type in ("str", "any") and not choices and names_credential(parameter.name):
+        # Whatever is typed here Dagster would keep with the run: it is to refuse it before.
+        # Of a scalar its refusal would show the value; of a shape it shows what is expected.
+        return dg.Shape({_NO_CREDENTIAL: dg.Field(str)})  # type: ignore[no-untyped-call]
     if choices and all(isinstance(choice, str) for choice in choices):
         values = [dg.EnumValue(choice) for choice in choices]
         kind: Any = dg.Enum(f"{op_name}__{parameter.name}", values)
@@ -81,6 +102,8 @@ def _describe(parameter: Parameter, given: Mapping[str, Any]) -> str:
         parts.append(f"The YAML gives {given[parameter.name]!r}.")
     elif parameter.required:
         parts.append("Required.")
+    elif credential_reason(parameter.name, parameter.default) is not None:
+        parts.append("Default in the notebook: a credential, which is not shown.")
     elif parameter.default_text is not None:
         parts.append(f"Default in the notebook: {parameter.default_text}.")
     return " ".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from dagbook.execution.events import CellFinished, ExecutionEvent
+from dagbook.execution.events import CellFinished, ExecutionEvent, Warned
 from dagbook.execution.result import CellStatus
 
 # Each line is an event in Dagster's database. A notebook of a thousand cells that told of every
@@ -27,6 +27,8 @@ class ProgressLog:
         """Take in one event of the execution."""
         if isinstance(event, CellFinished):
             self._finished(event)
+        elif isinstance(event, Warned):
+            self._log.warning(event.text)
 
     def flush(self) -> None:
         """Tell what has not been told yet."""

@@ -8,17 +8,21 @@ from typing import Any, NoReturn
 
 import dagster as dg
 
+from dagbook.credentials.delivery import NOTHING
 from dagbook.errors import DagbookError
 from dagbook.execution import ExecutionEvent, MetricsReported, run_notebook
 from dagbook.execution.provenance import Origin
 from dagbook.execution.recovery import recover_below
 from dagbook.execution.result import Cause, CheckResult, ExecutionResult, RunStatus
+from dagbook.execution.undumpable import undumpable
+from dagbook.masking import Masker
 from dagbook.notebook import Notebook, read_notebook
 from dagbook.notebook_runner.accounting import StepAccount
 from dagbook.notebook_runner.asset import NotebookAsset
 from dagbook.notebook_runner.attributes import Retries
 from dagbook.notebook_runner.grant import Asked, Grant, ask, granted
 from dagbook.notebook_runner.heartbeat import Heartbeat
+from dagbook.notebook_runner.masked_log import masked_log, masked_metadata
 from dagbook.notebook_runner.metadata import (
     measurements,
     metric_metadata,
@@ -32,6 +36,9 @@ from dagbook.notebook_runner.recording import Recording
 from dagbook.notebook_runner.run_values import RunValues, fill_in_parameters, read_run_values
 from dagbook.notebook_runner.trigger import USER_TAG, said_trigger
 
+#: How soon a provider of credentials that was down is asked again, in seconds, where nobody says.
+PROVIDER_SECONDS = 10.0
+
 
 def run_step(
     context: dg.AssetExecutionContext, asset: NotebookAsset, step_class: type[Step] | None = None
@@ -42,8 +49,11 @@ def run_step(
         dg.Failure: the run was refused, or did not succeed. Dagster tries again only what may
             end better: a killed kernel, and an exception in a cell where the YAML says so.
     """
-    with Heartbeat(context) as heartbeat:
-        yield from _run_while_alive((step_class or Step)(context, asset, heartbeat))
+    # What the credentials are fetched with is in this process's environment before they are.
+    with undumpable(), Heartbeat(context) as heartbeat:
+        step = (step_class or Step)(context, asset, heartbeat)
+        with masked_log(context.log, step.masker):
+            yield from _run_while_alive(step)
 
 
 def _run_while_alive(step: Step) -> Iterator[Any]:
@@ -56,11 +66,14 @@ def _run_while_alive(step: Step) -> Iterator[Any]:
     except DagbookError as refusal:
         step.recording.end(RunStatus.REFUSED)
         step.refused()
-        raise dg.Failure(
-            str(refusal),
+        failure = dg.Failure(
+            step.masker.text(str(refusal)),
             metadata={"status": str(RunStatus.REFUSED), **step.rules_broken()},
             allow_retries=False,
-        ) from None
+        )
+        if step.is_provider_down:
+            step.try_again(failure, str(refusal), at_least=PROVIDER_SECONDS)
+        raise failure from None
     except BaseException as interruption:
         step.interrupted(interruption)
         raise
@@ -87,6 +100,10 @@ class Step:
         self.component = asset.component
         self.recording = Recording(context.log, asset)
         self.account = StepAccount(context, asset)
+        # Knows the values of the run's credentials as soon as there are any.
+        self.masker = Masker()
+        self.credentials = NOTHING
+        self.is_provider_down = False
 
     def decide(self) -> None:
         """Ask the rules, as they are now, whether the notebook may run and with what.
@@ -105,6 +122,37 @@ class Step:
         )
         self.recording = Recording(self.context.log, self.asset, tracking.experiment_prefix)
 
+    def fetch(self) -> None:
+        """Fetch the credentials the run is entitled to, for itself alone.
+
+        Raises:
+            DagbookError: they cannot be had; `is_provider_down` says whether that may pass.
+        """
+        entitlement = self.grant.entitlement
+        if not entitlement.connections and not entitlement.values:
+            return
+        # Of no use to the many runs that have none.
+        from dagbook.credentials.fetching import fetch
+        from dagbook.credentials.provider import ProviderDown
+
+        if self.asset.scratch is not None:
+            # A sample is its researcher's own, so what they have themselves comes first.
+            from dagbook.credentials.trial import trial_credentials
+
+            _, self.credentials = trial_credentials(
+                self.grant.request, self.grant.platform, self.asset.project_root
+            )
+            self.masker.add(self.credentials.secrets)
+            return
+        try:
+            self.credentials = fetch(
+                entitlement, self.grant.platform, asset=self.asset.key.to_user_string()
+            )
+        except ProviderDown:
+            self.is_provider_down = True
+            raise
+        self.masker.add(self.credentials.secrets)
+
     def prepare(self) -> None:
         """Read the notebook and find the values it runs with.
 
@@ -114,6 +162,7 @@ class Step:
         config = overrides(self.context.op_execution_context.op_config)
         self.notebook = read_notebook(self.asset.notebook_path, within=self.asset.project_root)
         self.decide()
+        self.fetch()
         self.values = read_run_values(self.context, self.component.schedule, self.asset.partitions)
         self.recording.about(self.notebook, self.values)
         lookup = self.values.lookup(self.recording.experiment_id)
@@ -133,7 +182,7 @@ class Step:
         self.account.launch(
             self.grant.platform,
             self.asked.decision,
-            parameters=self.parameters,
+            parameters=self.masker.value(dict(self.parameters)),
             partition=self.values.partition_key,
             longest=self.grant.run_seconds,
             max_cost=limits.max_cost_usd if limits is not None else None,
@@ -193,6 +242,8 @@ class Step:
                 good_runs=asset.output_folder(None),
                 should_stop=self.heartbeat.reason_to_stop,
                 record=self.recording.record,
+                masker=self.masker,
+                credentials=self.credentials,
             )
         finally:
             progress.flush()
@@ -228,7 +279,7 @@ class Step:
             self.context.log.info("no GPU figures: this machine's driver reported no GPU")
         account = self.account.end(result)
         self.recording.finish(result, measurements(result, wanted))
-        return {
+        metadata = {
             **run_metadata(
                 result,
                 self.notebook,
@@ -239,6 +290,7 @@ class Step:
             **account,
             **self.recording.metadata,
         }
+        return masked_metadata(self.masker, metadata)
 
     def publish(self, result: ExecutionResult, metadata: dict[str, Any]) -> Iterator[Any]:
         """Report the checks, then the materialisation or the failure."""
@@ -265,19 +317,17 @@ class Step:
         said = f"Nothing is materialised: {why}" if why else "Cancelled"
         self.context.log.info(f"{said}. The notebook so far: {result.executed_notebook}")
         account = self.account.end_early(str(RunStatus.CANCELLED), result)
+        metadata = run_metadata(
+            result,
+            self.notebook,
+            size=self.grant.size,
+            code_version=self.asset.code_version(self.notebook),
+            wanted=self.component.monitoring.track_metrics,
+        )
         observation = dg.AssetObservation(
             self.asset.key,
             partition=self.values.partition_key,
-            metadata={
-                **run_metadata(
-                    result,
-                    self.notebook,
-                    size=self.grant.size,
-                    code_version=self.asset.code_version(self.notebook),
-                    wanted=self.component.monitoring.track_metrics,
-                ),
-                **account,
-            },
+            metadata=masked_metadata(self.masker, {**metadata, **account}),
         )
         patiently(lambda: self.context.log_event(observation))
         self.recording.finish_soon(result)
@@ -316,20 +366,33 @@ class Step:
         """End this try; another follows where it may end better and the YAML allows it."""
         failure = dg.Failure(_headline(result), metadata=metadata, allow_retries=False)
         retries = self.component.retries
-        if (
-            retries is not None
-            and self.context.retry_number < self.grant.retries
-            and _may_end_better(result, retries)
-        ):
-            self.context.log.warning(
-                f"{_headline(result)}. Trying again. The notebook: {result.executed_notebook}"
+        if retries is not None and _may_end_better(result, retries):
+            self.try_again(
+                failure, f"{_headline(result)}. The notebook: {result.executed_notebook}"
             )
-            # Asked for here and not by a retry policy of the op: Dagster would apply that to a
-            # cancelled run as well, and run it again.
-            raise dg.RetryRequested(
-                max_retries=self.grant.retries, seconds_to_wait=retries.delay_seconds or None
-            ) from failure
         raise failure
+
+    def try_again(self, failure: dg.Failure, why: str, *, at_least: float = 0.0) -> None:
+        """Ask for another try, where the YAML allows one more.
+
+        Args:
+            failure: how this one ended.
+            why: the same for the log.
+            at_least: how long to wait for it, in seconds, where the YAML does not say.
+
+        Raises:
+            dg.RetryRequested: there will be one.
+        """
+        retries = self.component.retries
+        if retries is None or self.context.retry_number >= self.grant.retries:
+            return
+        self.context.log.warning(f"Trying again: {why}")
+        # Asked for here and not by a retry policy of the op: Dagster would apply that to a
+        # cancelled run as well, and run it again.
+        raise dg.RetryRequested(
+            max_retries=self.grant.retries,
+            seconds_to_wait=retries.delay_seconds or at_least or None,
+        ) from failure
 
 
 def _may_end_better(result: ExecutionResult, retries: Retries) -> bool:

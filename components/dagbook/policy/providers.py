@@ -52,7 +52,9 @@ class ProviderSpec:
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """By environment variable the field, for connections that name no variable and no file"""
     extra: str | None = None
-    """The extra of dagbook that brings what it needs; None: nothing"""
+    """The extra of dagbook that brings what it needs; None: it needs nothing"""
+    package: str = ""
+    """What that is"""
     function: str = ""
     """Where it is: ``module:function``; empty for one of a company's"""
 
@@ -77,6 +79,12 @@ def _yes_or_no(help: str) -> ProviderOption:
     return ProviderOption(help, choices=("yes", "no"))
 
 
+_RENEW = {
+    "renew_seconds": _number(
+        "Fetched anew this often while a run lasts, for what is replaced without saying when. "
+        "Default: never."
+    )
+}
 _SHARED = _yes_or_no(
     "Whether it may be readable for others than its owner, as in a mounted Kubernetes secret. "
     "Default: no."
@@ -130,6 +138,7 @@ _SPECS = (
             "section": ProviderOption("The section of an INI file. Default: the only one."),
             "shared": _SHARED,
             "owner": _OWNER,
+            **_RENEW,
         },
         settings=_FOLDER,
         function="dagbook.credentials.file:fetch",
@@ -138,8 +147,10 @@ _SPECS = (
         "dotenv",
         "A file of variables, `NAME=value` in each line; its fields are their names.",
         "its path",
-        options={"shared": _SHARED, "owner": _OWNER},
+        options={"shared": _SHARED, "owner": _OWNER, **_RENEW},
         settings=_FOLDER,
+        extra="runner",
+        package="python-dotenv",
         function="dagbook.credentials.dotenv:fetch",
     ),
     ProviderSpec(
@@ -150,9 +161,11 @@ _SPECS = (
             "version_id": ProviderOption("One version of it. Default: the one in force."),
             "version_stage": ProviderOption("The version with this label. Default: AWSCURRENT."),
             "region": _REGION,
+            **_RENEW,
         },
         settings=_AWS,
         extra="aws",
+        package="boto3",
         function="dagbook.credentials.aws_secrets_manager:fetch",
     ),
     ProviderSpec(
@@ -168,6 +181,7 @@ _SPECS = (
         settings=_AWS,
         variables=_AWS_VARIABLES,
         extra="aws",
+        package="boto3",
         function="dagbook.credentials.aws_assume_role:fetch",
     ),
     ProviderSpec(
@@ -178,6 +192,7 @@ _SPECS = (
             "mount": ProviderOption("Where the store is mounted. Default: secret."),
             "version": _number("One version of it. Default: the newest."),
             "namespace": ProviderOption("The namespace it lies in, in place of the setting's."),
+            **_RENEW,
         },
         settings={
             "address": _address("Where Vault answers. Default: `VAULT_ADDR` of the deployment."),
@@ -209,6 +224,7 @@ _SPECS = (
             ),
         },
         extra="vault",
+        package="hvac",
         function="dagbook.credentials.vault:fetch",
     ),
     ProviderSpec(
@@ -222,6 +238,7 @@ _SPECS = (
                 form="write a number, an alias or latest",
             ),
             "project": ProviderOption("The project it lies in, in place of the setting's."),
+            **_RENEW,
         },
         settings={
             "project": ProviderOption("The project secrets lie in. Default: the deployment's own."),
@@ -232,14 +249,15 @@ _SPECS = (
             ),
         },
         extra="google",
+        package="google-cloud-secret-manager",
         function="dagbook.credentials.google_secret_manager:fetch",
     ),
     ProviderSpec(
         "process",
         "What a program prints as JSON, as AWS defines it for `credential_process`.",
         "its command line, which no shell reads",
-        options={"timeout_seconds": _number("How long it may take. Default: 20.")},
-        settings={"timeout_seconds": _number("How long each may take. Default: 20.")},
+        options={"timeout_seconds": _number("How long it may take, at most 40. Default: 20.")},
+        settings={"timeout_seconds": _number("How long each may take, at most 40. Default: 20.")},
         variables=_AWS_VARIABLES,
         function="dagbook.credentials.process:fetch",
     ),

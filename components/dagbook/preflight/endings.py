@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dagbook.preflight.finding import NightFinding, Severity
-from dagbook.preflight.reading import CodeCell, Reading
+from dagbook.preflight.reading import CodeCell, Reading, quoted
 from dagbook.preflight.role_fixes import skip_at_night
 from dagbook.preflight.situation import Situation
 
@@ -65,12 +65,18 @@ def _exit(statement: ast.stmt, *, is_last: bool) -> _Exit | None:
         words = f"{name}()" if call is not None else name
     else:
         return None
-    if name == "os._exit" or (name in _ENDS_KERNEL and not is_last):
+    if name == "os._exit":
         text = f"`{words}` ends the kernel, and the run fails: take it out, or skip this cell"
         return _Exit(Severity.WILL_FAIL, f"{text} at night")
+    if name in _ENDS_KERNEL and not is_last:
+        text = (
+            f"`{words}` ends the kernel a moment later, while the cells below run: take it out, or "
+            "skip this cell"
+        )
+        return _Exit(Severity.MAY_SURPRISE, f"{text} at night")
     code = call.args[0] if call is not None and call.args else ast.Constant(0)
     if name not in _ENDS_KERNEL and isinstance(code, ast.Constant) and code.value not in _GOOD:
-        text = f"`{words}` with {code.value!r} makes the run fail: take it out, or skip this cell"
+        text = f"`{words}` with `{quoted(str(code.value))}` makes the run fail: take it out, or skip this cell"
         return _Exit(Severity.WILL_FAIL, f"{text} at night")
     if is_last:
         return None

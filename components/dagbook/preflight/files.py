@@ -13,7 +13,7 @@ from dagbook.preflight.edits import lines_edit
 from dagbook.preflight.finding import Fix, NightFinding, Severity
 from dagbook.preflight.paths import PathReader, PathUse, Way
 from dagbook.preflight.project_files import is_mentioned
-from dagbook.preflight.reading import CodeCell, Reading
+from dagbook.preflight.reading import CodeCell, Reading, quoted
 from dagbook.preflight.situation import Situation
 
 MISSING = "missing-file"
@@ -80,7 +80,7 @@ class _Files:
         if _WINDOWS.match(path):
             if os.name == "nt":
                 return None
-            text = f"`{path}` is a path of Windows, which this machine does not know"
+            text = f"`{quoted(path)}` is a path of Windows, which this machine does not know"
             severity = Severity.WILL_FAIL if self._must_exist(use) else Severity.MAY_SURPRISE
             return code.finding(ABSOLUTE, severity, use.line, f"{text}: name a file of the project")
         if path.startswith("~"):
@@ -96,8 +96,8 @@ class _Files:
         if root is not None and path.is_relative_to(root):
             relative = os.path.relpath(path, self.folder)
             text = (
-                f"`{use.path}` names this machine's folders, though it lies in the project: "
-                f"write `{relative}`, as seen from the notebook"
+                f"`{quoted(use.path)}` names this machine's folders, though it lies in the project: "
+                f"write `{quoted(relative)}`, as seen from the notebook"
             )
             missing = self._missing(code, use, path)
             return missing or code.finding(
@@ -112,7 +112,7 @@ class _Files:
         if missing is not None:
             return missing
         text = (
-            f"`{use.path}` is a place of one user's on one machine, and no part of the project: "
+            f"`{quoted(use.path)}` is a place of one user's on one machine, and no part of the project: "
             "a run as another user, or elsewhere, has it not"
         )
         return code.finding(OUTSIDE, Severity.MAY_SURPRISE, use.line, text)
@@ -125,8 +125,10 @@ class _Files:
         plain = Path(os.path.normpath(path))
         if plain.is_relative_to(self.root) or not plain.exists():
             return None
+        if plain.resolve().is_relative_to(self.root.resolve()):
+            return None  # one of the two leads through a link
         text = (
-            f"`{use.path}` leads out of the project {self.root.name}, so it is on this machine "
+            f"`{quoted(use.path)}` leads out of the project {self.root.name}, so it is on this machine "
             "only: put it into the project"
         )
         return code.finding(OUTSIDE, Severity.MAY_SURPRISE, use.line, text)
@@ -145,7 +147,9 @@ class _Files:
         severity = Severity.WILL_FAIL if use.is_certain else Severity.MAY_SURPRISE
         what = "folder" if use.way is Way.FOLDER else "file"
         where = "" if use.path.startswith(("/", "~")) else ", as seen from the notebook's folder"
-        text = f"there is no {what} `{use.path}`{where}: put it there, or name the right one"
+        text = (
+            f"there is no {what} `{quoted(use.path)}`{where}: put it there, or name the right one"
+        )
         return code.finding(MISSING, severity, use.line, text)
 
     def _must_exist(self, use: PathUse) -> bool:

@@ -20,11 +20,13 @@ class Fix:
     """A change that mends a finding, which a form can offer, apply and undo."""
 
     kind: str
-    """``role`` (give the cell a role), ``parameter``, ``connection``, …"""
+    """``role`` (give the cell a role, or take it), ``parameter``, ``move``, ``import``, ``line``,
+    ``connection``"""
     title: str
     """What the button says: ``Skip cell at night``"""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """What it takes to apply it, as plain JSON"""
+    """What it takes to apply it, as plain JSON: ``edits`` of the notebook (`dagbook.preflight.edits`)
+    where it changes the notebook, the ``key`` and name of a ``connection`` where its component"""
 
 
 @dataclass(frozen=True)

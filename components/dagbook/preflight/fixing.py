@@ -152,6 +152,8 @@ class FixHistory:
     def _store(self, steps: dict[str, list[Any]]) -> None:
         try:
             write_atomically(self._path, json.dumps(steps, indent=1, ensure_ascii=False))
+            # It holds lines of notebooks, which may be more private than the project's state.
+            self._path.chmod(0o600)
         except OSError as error:
             raise DagbookError(
                 f"{shown(self._path)}: cannot be written ({error.strerror}), so the fix could not "

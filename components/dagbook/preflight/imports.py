@@ -50,7 +50,7 @@ def import_findings(reading: Reading, situation: Situation) -> Iterator[NightFin
                     "notebook has none: name the module in full"
                 )
                 yield code.finding(LOCAL, _severity(found), found.line, text)
-            elif top not in told:
+            elif top not in told and not _is_made(reading, top):
                 finding = _finding(code, found, situation, extended, installs)
                 if finding is not None:
                     told.add(top)
@@ -155,6 +155,11 @@ def _extends_path(reading: Reading) -> bool:
         or any("git clone" in magic.text for magic in code.magics)
         for code in reading.at_night
     )
+
+
+def _is_made(reading: Reading, name: str) -> bool:
+    """Whether the notebook seems to make the module itself, as `%%writefile ours.py` does."""
+    return any(f"{name}.py" in code.source for code in reading.at_night)
 
 
 def _lies_in(root: Path, name: str) -> bool:

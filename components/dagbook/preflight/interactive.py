@@ -6,10 +6,10 @@ import ast
 import re
 from collections.abc import Iterator
 
+from dagbook.preflight.doings import Act
 from dagbook.preflight.edits import lines_edit
 from dagbook.preflight.finding import Fix, NightFinding, Severity
 from dagbook.preflight.reading import CodeCell, Magic, Reading
-from dagbook.preflight.scopes import Act
 from dagbook.preflight.situation import Situation
 
 KEYBOARD = "asks-at-keyboard"

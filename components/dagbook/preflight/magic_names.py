@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from dagbook.preflight.doings import Act, Doings, Event
 from dagbook.preflight.known_magics import QUIET_MAGICS
 from dagbook.preflight.reading import CodeCell, Magic
-from dagbook.preflight.scopes import Act, Doings, Event, doings_of
+from dagbook.preflight.scopes import doings_of
 
 _OUTPUT_OPTIONS = re.compile(r"(?:^|\s)(?:-o|--out|--err|--output|--out_var)[= ]\s*([A-Za-z_]\w*)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -20,7 +21,10 @@ def cell_doings(code: CodeCell) -> Doings:
     if code.module is None:
         # Not understood: whatever it does, nothing is known afterwards.
         return Doings((*above, Event(Act.UNKNOWN, "", 1)))
-    doings = doings_of(code.module)
+    try:
+        doings = doings_of(code.module)
+    except RecursionError:
+        return Doings((*above, Event(Act.UNKNOWN, "", 1)))
     events = [*above, *doings.events]
     for magic in code.magics:
         made = _of_line_magic(magic)

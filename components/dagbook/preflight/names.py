@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dagbook.first_line import find_role_line
+from dagbook.preflight.doings import Act, Body, Event
 from dagbook.preflight.edits import lines_edit, move_edit
 from dagbook.preflight.finding import Fix, NightFinding, Severity
 from dagbook.preflight.known_magics import USUAL_IMPORTS, is_known_name
 from dagbook.preflight.reading import CodeCell, Reading, is_parameters
 from dagbook.preflight.role_fixes import run_at_night
-from dagbook.preflight.scopes import Act, Body, Event
 from dagbook.preflight.situation import Situation
 
 BEFORE = "used-before-defined"

@@ -7,11 +7,11 @@ where a cell saw, or shows, another value than it would in a run from top to bot
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
+from dagbook.preflight.doings import Act
 from dagbook.preflight.finding import NightFinding, Severity
 from dagbook.preflight.reading import CodeCell, Reading
-from dagbook.preflight.scopes import Act
 from dagbook.preflight.situation import Situation
 
 ORDER = "out-of-order"
@@ -44,64 +44,53 @@ def _failed(cells: list[CodeCell]) -> Iterator[NightFinding]:
 
 
 def _not_run(cells: list[CodeCell]) -> Iterator[NightFinding]:
+    ran = [number for number, code in enumerate(cells) if _count(code) is not None]
     for number, code in enumerate(cells):
-        below = [other for other in cells[number + 1 :] if _count(other) is not None]
-        above = [other for other in cells[:number] if _count(other) is not None]
+        below = next((cells[n] for n in ran if n > number), None) if ran else None
+        if below is None or number < ran[0]:
+            continue
         # Tools that take away the numbers take away all of them, and outputs often stay.
-        is_new = code.stored.get("execution_count") is None and not _outputs(code)
-        if is_new and below and above:
+        if code.stored.get("execution_count") is None and not _outputs(code):
             text = (
-                f"has not been run since it was written, though cell {below[0].number} below it "
-                "has: run the notebook from top to bottom once"
+                f"has not been run since it was written, though cell {below.number} below it has: "
+                "run the notebook from top to bottom once"
             )
             yield code.finding(NOT_RUN, Severity.MAY_SURPRISE, 1, text)
 
 
+class _Maker(NamedTuple):
+    """A cell that makes a name: when it was last run, and where it stands."""
+
+    run: int
+    place: int
+
+
 def _out_of_order(cells: list[CodeCell]) -> Iterator[NightFinding]:
-    """Cells that saw what a cell further down had made."""
-    uses = {code.index: _names(code, Act.USE) for code in cells}
-    makes = {code.index: _names(code, Act.BIND) for code in cells}
-    for number, code in enumerate(cells):
-        count = _count(code)
+    """Find cells that saw what a cell further down had made."""
+    makers: dict[str, list[_Maker]] = {}
+    for place, code in enumerate(cells):
+        for name in _names(code, Act.BIND):
+            makers.setdefault(name, []).append(_Maker(_count(code) or 0, place))
+    for place, code in enumerate(cells):
+        count, own = _count(code), _names(code, Act.BIND)
         if count is None:
             continue
-        for below in cells[number + 1 :]:
-            other = _count(below)
-            if other is None or other >= count:
-                continue
+        for name, line in _names(code, Act.USE).items():
             # A cell that makes the name itself saw its own; one that nobody above makes is told
             # of as used before it is defined.
-            seen = sorted(
-                name
-                for name, line in uses[code.index].items()
-                if name in makes[below.index]
-                and line <= makes[code.index].get(name, line)
-                and any(name in makes[above.index] for above in cells[:number])
-                and not _made_between(name, code, below, cells, makes)
-            )
-            if seen:
-                name = seen[0]
+            before = [maker for maker in makers.get(name, ()) if 0 < maker.run < count]
+            is_own = own.get(name, line) < line
+            if not before or is_own or makers[name][0].place >= place:
+                continue
+            last = max(before)
+            if last.place > place:
                 text = (
-                    f"was last run after cell {below.number}, and saw the `{name}` that is made "
-                    "there; a run comes here first: run the notebook from top to bottom once"
+                    f"was last run after cell {cells[last.place].number}, and saw the `{name}` "
+                    "that is made there; a run comes here first: run the notebook from top to "
+                    "bottom once"
                 )
-                line = uses[code.index][name]
                 yield code.finding(ORDER, Severity.MAY_SURPRISE, line, text)
                 break
-
-
-def _made_between(
-    name: str,
-    code: CodeCell,
-    below: CodeCell,
-    cells: list[CodeCell],
-    makes: dict[int, dict[str, int]],
-) -> bool:
-    """Whether another cell made the name after `below` ran and before `code` did."""
-    first, last = _count(below) or 0, _count(code) or 0
-    return any(
-        first < (_count(other) or 0) < last and name in makes[other.index] for other in cells
-    )
 
 
 def _names(code: CodeCell, act: Act) -> dict[str, int]:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dagbook.notebook import Notebook
 from dagbook.preflight.files import ABSOLUTE, MISSING
 from dagbook.preflight.finding import NightFinding, Severity
+from dagbook.preflight.interactive import KEYBOARD
 from dagbook.preflight.project_files import is_mentioned
-from dagbook.preflight.reading import CodeCell, Reading
+from dagbook.preflight.reading import CodeCell, Reading, quoted
 from dagbook.preflight.situation import Situation
 
 _READS = {
@@ -22,13 +23,17 @@ _READS = {
         r"\b(?:CSV\.read|CSV\.File|include|cd)\s*\(\s*(?P<quote>\")(?P<path>[^\"\n$]+)(?P=quote)"
     ),
 }
+# IRkernel waits for an answer to the one until the run's time is over, and fails with the other.
+_ASKS_IN_R = re.compile(r"(?<![\w.$:])(?P<call>readline|file\.choose)\s*\(")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:")
 _PERSONAL = ("/home/", "/Users/", "/root/", "~")
 _BRANCH = re.compile(r"\b(?:if|while|function|tryCatch|try)\b")
 
 
 def other_language_findings(reading: Reading, situation: Situation) -> Iterator[NightFinding]:
-    """Find paths that are not there, or are one machine's."""
+    """Find paths that are not there, or are one machine's, and questions at the keyboard."""
+    if reading.language == "R":
+        yield from _questions(reading)
     pattern = _READS.get(reading.language)
     if pattern is None or situation.folder is None:
         return
@@ -42,6 +47,24 @@ def other_language_findings(reading: Reading, situation: Situation) -> Iterator[
             finding = _finding(reading.notebook, code, number, match, text, situation, moved)
             if finding is not None:
                 yield finding
+
+
+def _questions(reading: Reading) -> Iterator[NightFinding]:
+    for code in reading.at_night:
+        for number, line in enumerate(code.lines, 1):
+            match = _ASKS_IN_R.search(line.split("#")[0])
+            if match is None or _BRANCH.search(line):
+                continue
+            text = (
+                f"`{match['call']}()` asks at the keyboard, and at night nobody answers: make the "
+                "value a parameter"
+            )
+            yield code.finding(KEYBOARD, _severity(line), number, text)
+
+
+def _severity(line: str) -> Severity:
+    """What an indented line does may be part of a branch or function."""
+    return Severity.MAY_SURPRISE if line[:1].isspace() else Severity.WILL_FAIL
 
 
 def _finding(
@@ -58,7 +81,7 @@ def _finding(
         return None
     if path.startswith(_PERSONAL):
         said = (
-            f"`{path}` is a place of one user's on one machine: name a file of the project, as "
+            f"`{quoted(path)}` is a place of one user's on one machine: name a file of the project, as "
             "seen from the notebook"
         )
         return code.finding(ABSOLUTE, Severity.MAY_SURPRISE, line, said)
@@ -71,11 +94,9 @@ def _finding(
     root = situation.project_root
     if root is not None and is_mentioned(root, name, own):
         return None
-    # In an indented line it may be part of a branch.
-    certain = not code.lines[line - 1][:1].isspace()
-    severity = Severity.WILL_FAIL if certain else Severity.MAY_SURPRISE
+    severity = _severity(code.lines[line - 1])
     said = (
-        f"there is no file `{path}`, as seen from the notebook's folder: put it there, or name "
+        f"there is no file `{quoted(path)}`, as seen from the notebook's folder: put it there, or name "
         "the right one"
     )
     return code.finding(MISSING, severity, line, said)

@@ -7,10 +7,10 @@ import datetime
 import re
 from collections.abc import Iterator
 
+from dagbook.preflight.doings import Act, Event
 from dagbook.preflight.edits import insert_edit, lines_edit, tag_edit
 from dagbook.preflight.finding import Fix, NightFinding, Severity
 from dagbook.preflight.reading import CodeCell, Reading, is_parameters
-from dagbook.preflight.scopes import Act, Event
 from dagbook.preflight.situation import Situation
 
 OVERWRITTEN = "parameter-overwritten"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from dagbook.preflight.imported_code import ImportedModule
+from dagbook.preflight.python_names import GETS, PythonNames
 from dagbook.preflight.sdk_defaults import Sdk, find_sdk, may_call_sdk
 
 
@@ -51,10 +52,7 @@ class Read:
 
 #: What calls without a default leave None to, which they cannot take.
 _CANNOT_TAKE_NONE = frozenset(("int", "float", "len", "open", "Path", "json.loads", "pathlib.Path"))
-_GETS = frozenset(("os.getenv", "os.environ.get"))
 _CATCHES = frozenset(("KeyError", "LookupError", "Exception", "BaseException"))
-#: Imported so often that a notebook whose first cell was not read has it all the same.
-_KNOWN = {"os": "os"}
 
 
 def may_read(source: str) -> bool:
@@ -64,26 +62,19 @@ def may_read(source: str) -> bool:
     )
 
 
-class PythonReads(ast.NodeVisitor):
+class PythonReads(PythonNames):
     """Walks code from top to bottom and collects what it reads; one for a whole notebook."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.reads: list[Read] = []
         self.assigned: set[str] = set()
         """Environment variables that the code itself sets, so far"""
-        self.called: set[str] = set()
-        """Names that are used anywhere, functions among them"""
-        self.bound: set[str] = set()
-        """Variables of the code itself"""
         self.dotenv: list[tuple[int, int, str | None]] = []
         """Where ``load_dotenv()`` is called: cell, line, and the file, where one is named"""
-        self._names = dict(_KNOWN)
-        self._texts: dict[str, str] = {}
-        self._of_variable: dict[str, str] = {}
         self._cell = 0
         self._module: ImportedModule | None = None
         self._need = Need.CERTAIN
-        self._function: str | None = None
         self._softened: dict[int, Need] = {}
         self._asked_for: dict[int, str] = {}
 
@@ -94,40 +85,10 @@ class PythonReads(ast.NodeVisitor):
 
     def walk_module(self, module: ImportedModule) -> None:
         """Read a module that a cell imports; what it calls its names is its own."""
-        before, self._module = (self._names, self._texts), module
-        self._names, self._texts = dict(_KNOWN), {}
-        self.walk(module.tree, module.cell)
-        (self._names, self._texts), self._module = before, None
-
-    # Names: `import os as o`, `from os import environ as e`, `env = os.environ`.
-
-    def visit_Import(self, node: ast.Import) -> None:  # noqa: D102
-        for alias in node.names:
-            top = alias.name.split(".")[0]
-            self._names[alias.asname or top] = alias.name if alias.asname else top
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: D102
-        for alias in node.names:
-            if not node.level and node.module:
-                self._names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-
-    def visit_Name(self, node: ast.Name) -> None:  # noqa: D102
-        (self.called if isinstance(node.ctx, ast.Load) else self.bound).add(node.id)
-
-    def _dotted(self, node: ast.AST) -> str:
-        """What an expression is called in full: ``os.environ.get``; empty where nobody knows."""
-        words: list[str] = []
-        while isinstance(node, ast.Attribute):
-            words.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return ""
-        return ".".join([self._names.get(node.id, node.id), *reversed(words)])
-
-    def _text(self, node: ast.AST | None) -> str | None:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            return node.value
-        return self._texts.get(node.id) if isinstance(node, ast.Name) else None
+        self._module = module
+        with self._of_its_own():
+            self.walk(module.tree, module.cell)
+        self._module = None
 
     # Assignments.
 
@@ -144,31 +105,6 @@ class PythonReads(ast.NodeVisitor):
             if isinstance(target, ast.Name):
                 self._learn(target.id, node.value)
             self.visit(target)
-
-    def _gets(self, node: ast.AST) -> str | None:
-        """The variable that `os.getenv("X")` asks for, or a name that holds what it answered."""
-        if isinstance(node, ast.Name):
-            return self._of_variable.get(node.id)
-        if isinstance(node, ast.Call) and self._dotted(node.func) in _GETS and node.args:
-            return self._text(node.args[0])
-        return None
-
-    def _learn(self, name: str, value: ast.expr) -> None:
-        dotted, text = self._dotted(value), self._text(value)
-        if (variable := self._gets(value)) is not None:
-            self._of_variable[name] = variable
-        if dotted.startswith("os.") or dotted == "os":
-            self._names[name] = dotted
-        elif text is not None and self._function is None:
-            self._texts[name] = text
-        else:
-            self._texts.pop(name, None)
-            self._names.pop(name, None)
-
-    def _environment_key(self, node: ast.AST) -> str | None:
-        if isinstance(node, ast.Subscript) and self._dotted(node.value) == "os.environ":
-            return self._text(node.slice)
-        return None
 
     # Reads.
 
@@ -211,7 +147,7 @@ class PythonReads(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:  # noqa: D102
         name = self._dotted(node.func)
-        if name in _GETS or name == "os.environ.pop":
+        if name in GETS or name == "os.environ.pop":
             self._get(node, name)
         elif name in ("os.environ.setdefault", "os.putenv") and node.args:
             if (variable := self._text(node.args[0])) is not None:
@@ -258,7 +194,7 @@ class PythonReads(ast.NodeVisitor):
         self.assigned.update(keyword.arg for keyword in node.keywords if keyword.arg)
 
     def _cannot_take_none(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Call) and self._dotted(node.func) in _GETS:
+        if isinstance(node, ast.Call) and self._dotted(node.func) in GETS:
             self._softened.setdefault(id(node), Need.CERTAIN)
 
     def _add(

@@ -20,7 +20,10 @@ from dagbook.notebook import Cell, Notebook, RoleKind
 from dagbook.preflight.finding import Fix, NightFinding, Severity
 
 if TYPE_CHECKING:
-    from dagbook.preflight.scopes import Doings
+    from dagbook.preflight.doings import Doings
+
+#: Of a path or a text, so many characters are repeated in a finding.
+MOST_QUOTED = 100
 
 #: In a cell of a single line, these words are magics without their `%`.
 _AUTOMAGIC = re.compile(
@@ -161,6 +164,12 @@ class CodeCell:
     ) -> NightFinding:
         """A finding in this cell, at a line counted from 1."""
         return NightFinding(rule, severity, self.index, self.cell.id, line, text, tuple(fixes))
+
+
+def quoted(text: str) -> str:
+    """Something out of a notebook as a text about it can hold it: short, and printable."""
+    short = text if len(text) <= MOST_QUOTED else f"{text[:20]}…{text[21 - MOST_QUOTED :]}"
+    return short if short.isprintable() else repr(short)[1:-1]
 
 
 def _starts_with_bang(source: str) -> bool:

@@ -145,11 +145,18 @@ def findings(notebook: Notebook, situation: Situation) -> list[NightFinding]:
         What will fail first, then what may surprise; each in the order of the cells.
     """
     reading = Reading(notebook)
-    found = [finding for family in FAMILIES for finding in family.find(reading, situation)]
+    found = [finding for family in FAMILIES for finding in _found(family, reading, situation)]
     kept = silencing.silenced(found, reading, RULES)
     if situation.passed_trial:
         kept = (finding for finding in kept if finding.is_secret)
     return sorted(_once(kept), key=lambda f: (f.severity is not Severity.WILL_FAIL, f.cell, f.line))
+
+
+def _found(family: Family, reading: Reading, situation: Situation) -> list[NightFinding]:
+    try:
+        return list(family.find(reading, situation))
+    except RecursionError:
+        return []  # an expression nested deeper than anybody writes: nothing is known of it
 
 
 def _once(found: Iterable[NightFinding]) -> Iterator[NightFinding]:

@@ -1,4 +1,4 @@
-"""What a piece of Python does with the names of its notebook, in the order in which it runs.
+"""Follows the names of a notebook through a cell, in the order in which it runs.
 
 Names of functions, comprehensions and classes are told apart from the notebook's own as Python
 does it. What a function's body does happens when it is called, so it is kept with the function.
@@ -7,57 +7,29 @@ does it. What a function's body does happens when it is called, so it is kept wi
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from dagbook.preflight.known_magics import QUIET_MAGICS
+from dagbook.preflight.doings import Act, Body, Doings, Event
+from dagbook.preflight.syntax_nodes import (
+    arguments,
+    asks_for_names,
+    assigned,
+    catches_names,
+    declared_global,
+    declared_nonlocal,
+    dotted,
+    is_main_test,
+    makes_names,
+    own_nodes,
+    target_names,
+    type_parameters,
+    walrus_names,
+    yields,
+)
 
-
-class Act(StrEnum):
-    """What happens to a name."""
-
-    USE = "use"
-    BIND = "bind"
-    DELETE = "delete"
-    CALL = "call"
-    """A function is called by its name"""
-    UNKNOWN = "unknown"
-    """From here on any name may exist: ``exec``, ``import *``, …"""
-
-
-@dataclass(frozen=True)
-class Event:
-    """One thing that happens to a name of the notebook."""
-
-    act: Act
-    name: str
-    line: int
-    is_certain: bool = True
-    """Whether it happens in every run, not only in a branch"""
-    is_guarded: bool = False
-    """Whether the author expects that the name may be missing"""
-    is_import: bool = False
-    body: Body | None = None
-    """Of a function that is bound: what happens when it is called"""
-
-
-@dataclass
-class Body:
-    """A function's body, as far as it touches the notebook's names."""
-
-    events: list[Event] = field(default_factory=list)
-    is_plain: bool = True
-    """Whether a call runs the body at once: no generator, no coroutine, no decorator"""
-
-
-@dataclass(frozen=True)
-class Doings:
-    """What running a cell does with the notebook's names."""
-
-    events: tuple[Event, ...] = ()
-    deferred: tuple[Event, ...] = ()
-    """Uses in the bodies of functions, methods and lambdas, whenever those are called"""
+#: Inside a function these say nothing of the notebook's names.
+_OWN_NAMES = frozenset({"locals", "vars"})
 
 
 def doings_of(module: ast.Module) -> Doings:
@@ -65,12 +37,6 @@ def doings_of(module: ast.Module) -> Doings:
     walk = _Walk([])
     walk.statements(module.body)
     return Doings(tuple(walk.events), tuple(walk.deferred))
-
-
-_CATCHING = frozenset({"NameError", "Exception", "BaseException", "UnboundLocalError"})
-_INTROSPECTION = frozenset({"globals", "locals", "vars", "dir"})
-#: Inside a function these say nothing of the notebook's names.
-_OWN_NAMES = frozenset({"locals", "vars"})
 
 
 @dataclass
@@ -128,7 +94,7 @@ class _Walk:
             statements = list(body)
             self.statements(statements)
             # What follows an early return is not certain either.
-            certain = certain and not any(isinstance(n, ast.Return) for n in _own_nodes(statements))
+            certain = certain and not any(isinstance(n, ast.Return) for n in own_nodes(statements))
         self.certain, self.guarded = certain, before
 
     def _statement(self, node: ast.stmt) -> None:
@@ -206,16 +172,16 @@ class _Walk:
 
     def _if(self, node: ast.If) -> None:
         self.expression(node.test)
-        if _is_main_test(node.test):
+        if is_main_test(node.test):
             self.statements(node.body)
             return
         # What asks for a name's existence knows that it may be missing.
-        asks = any(_asks_for_names(n) for n in ast.walk(node.test))
+        asks = any(asks_for_names(n) for n in ast.walk(node.test))
         self._branch(node.body, node.orelse, guarded=asks)
 
     def _try(self, node: ast.Try) -> None:
         before = self.guarded
-        self.guarded = before or any(_catches_names(handler) for handler in node.handlers)
+        self.guarded = before or any(catches_names(handler) for handler in node.handlers)
         self.statements(node.body)
         self.guarded = before
         for handler in node.handlers:
@@ -243,10 +209,10 @@ class _Walk:
             self.expression(decorator)
         self._defaults(node.args)
         body = Body(is_plain=isinstance(node, ast.FunctionDef) and not node.decorator_list)
-        own = {arg.arg for arg in _arguments(node.args)} | _type_parameters(node)
-        globals_ = _declared_global(node.body)
-        own |= _assigned(node.body) - globals_ - _declared_nonlocal(node.body)
-        body.is_plain = body.is_plain and not _yields(node.body)
+        own = {arg.arg for arg in arguments(node.args)} | type_parameters(node)
+        globals_ = declared_global(node.body)
+        own |= assigned(node.body) - globals_ - declared_nonlocal(node.body)
+        body.is_plain = body.is_plain and not yields(node.body)
         inner = _Walk([*self.scopes, _Scope(own)])
         inner.statements(node.body)
         body.events = inner.events
@@ -267,7 +233,7 @@ class _Walk:
         for base in [*node.bases, *(keyword.value for keyword in node.keywords)]:
             self.expression(base)
         inner = _Walk(
-            [*self.scopes, _Scope(_type_parameters(node) | {"__qualname__", "__module__"}, True)],
+            [*self.scopes, _Scope(type_parameters(node) | {"__qualname__", "__module__"}, True)],
             certain=self.certain,
         )
         inner.guarded = self.guarded
@@ -291,7 +257,7 @@ class _Walk:
         elif isinstance(node, ast.Starred):
             self._target(node.value)
         else:  # an attribute or an item: its owner is used
-            if _makes_names(node):
+            if makes_names(node):
                 self._tell(Act.UNKNOWN, ast.unparse(node), node)
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, ast.expr):
@@ -309,7 +275,7 @@ class _Walk:
         elif isinstance(node, ast.Lambda):
             self._defaults(node.args)
             inner = _Walk(
-                [*self.scopes, _Scope({arg.arg for arg in _arguments(node.args)})], certain=False
+                [*self.scopes, _Scope({arg.arg for arg in arguments(node.args)})], certain=False
             )
             inner.guarded = self.guarded
             inner.expression(node.body)
@@ -325,7 +291,7 @@ class _Walk:
         elif isinstance(node, ast.Compare):
             self.expression(node.left)
             for operator, other in zip(node.ops, node.comparators, strict=True):
-                if not (isinstance(operator, ast.In | ast.NotIn) and _asks_for_names(other)):
+                if not (isinstance(operator, ast.In | ast.NotIn) and asks_for_names(other)):
                     self.expression(other)
         else:
             for child in ast.iter_child_nodes(node):
@@ -346,7 +312,7 @@ class _Walk:
             self.expression(child)
         if isinstance(node.func, ast.Name):
             self._tell(Act.CALL, node.func.id, node)
-        if _makes_names(node) and not (self.scopes and _dotted(node.func)[-1] in _OWN_NAMES):
+        if makes_names(node) and not (self.scopes and dotted(node.func)[-1] in _OWN_NAMES):
             self._tell(Act.UNKNOWN, ast.unparse(node.func), node)
 
     def _named(self, node: ast.NamedExpr) -> None:
@@ -360,7 +326,7 @@ class _Walk:
     ) -> None:
         first = node.generators[0]
         self.expression(first.iter)
-        own = {name for generator in node.generators for name in _target_names(generator.target)}
+        own = {name for generator in node.generators for name in target_names(generator.target)}
         inner = _Walk([*self.scopes, _Scope(own)], certain=self.certain)
         inner.guarded = self.guarded
         for generator in node.generators:
@@ -370,7 +336,7 @@ class _Walk:
                 inner.expression(condition)
         for part in [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]:
             inner.expression(part)
-        for name in _walrus_names(node):
+        for name in walrus_names(node):
             self._bind(name, node)
         self.events.extend(inner.events)
 
@@ -383,133 +349,3 @@ class _Walk:
                 self.expression(node.value)
             elif isinstance(node, ast.MatchClass):
                 self.expression(node.cls)
-
-
-def _asks_for_names(node: ast.AST) -> bool:
-    """Whether it is `globals()`, `dir()` and the like, or their keys."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        return node.func.attr == "keys" and _asks_for_names(node.func.value)
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in _INTROSPECTION
-        and not node.args
-    )
-
-
-def _makes_names(node: ast.AST) -> bool:
-    """Whether it can make names that no assignment shows."""
-    if isinstance(node, ast.Attribute):
-        return _dotted(node)[0] in ("builtins", "__builtins__", "__main__")
-    if isinstance(node, ast.Subscript):
-        return "user_ns" in _dotted(node.value)
-    if not isinstance(node, ast.Call):
-        return False
-    words = _dotted(node.func)
-    if words in (["exec"], ["execfile"]):
-        return True
-    if words in (["globals"], ["locals"], ["vars"]):
-        return not node.args
-    if words == ["setattr"]:
-        owner = node.args[0] if node.args else None
-        return not isinstance(owner, ast.Name) or owner.id in ("builtins", "__builtins__")
-    if words[-1] in ("run_line_magic", "run_cell_magic", "magic"):
-        name = node.args[0] if node.args else None
-        known = isinstance(name, ast.Constant) and isinstance(name.value, str)
-        return not known or name.value.split(maxsplit=1)[0] not in QUIET_MAGICS  # type: ignore[union-attr]  # known
-    return words[-1] in ("run_cell", "push", "ex") and words[0] in _SHELLS
-
-
-_SHELLS = frozenset({"get_ipython", "ipython", "ip", "shell"})
-
-
-def _dotted(node: ast.expr) -> list[str]:
-    words: list[str] = []
-    while True:
-        if isinstance(node, ast.Attribute):
-            words.insert(0, node.attr)
-            node = node.value
-        elif isinstance(node, ast.Call) and words:
-            node = node.func
-        elif isinstance(node, ast.Name):
-            return [node.id, *words]
-        else:
-            return ["", *words]
-
-
-def _catches_names(handler: ast.ExceptHandler) -> bool:
-    if handler.type is None:
-        return True
-    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(_dotted(type_)[-1] in _CATCHING for type_ in types)
-
-
-def _is_main_test(test: ast.expr) -> bool:
-    return isinstance(test, ast.Compare) and any(
-        isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(test)
-    )
-
-
-def _arguments(arguments: ast.arguments) -> list[ast.arg]:
-    found = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    return [*found, *(arg for arg in (arguments.vararg, arguments.kwarg) if arg is not None)]
-
-
-def _type_parameters(node: ast.AST) -> set[str]:
-    return {parameter.name for parameter in getattr(node, "type_params", [])}
-
-
-def _target_names(target: ast.expr) -> set[str]:
-    return {n.id for n in ast.walk(target) if isinstance(n, ast.Name) and _is_store(n)}
-
-
-def _is_store(node: ast.Name) -> bool:
-    return isinstance(node.ctx, ast.Store | ast.Del)
-
-
-def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Every node of a function's own scope; of those inside it, only the node itself."""
-    waiting = list(body)
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            continue
-        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            waiting.extend(n for n in ast.walk(node) if isinstance(n, ast.NamedExpr))
-            continue
-        waiting.extend(ast.iter_child_nodes(node))
-
-
-def _walrus_names(node: ast.AST) -> list[str]:
-    return [n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr)]
-
-
-def _assigned(body: Iterable[ast.AST]) -> set[str]:
-    found: set[str] = set()
-    for node in _own_nodes(body):
-        if isinstance(node, ast.Name) and _is_store(node):
-            found.add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            found |= {alias.asname or alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
-            found.add(node.name)
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            found.add(node.rest)
-        elif isinstance(node, ast.NamedExpr):
-            found.add(node.target.id)
-    return found
-
-
-def _declared_global(body: Iterable[ast.AST]) -> set[str]:
-    return {n for node in _own_nodes(body) if isinstance(node, ast.Global) for n in node.names}
-
-
-def _declared_nonlocal(body: Iterable[ast.AST]) -> set[str]:
-    return {n for node in _own_nodes(body) if isinstance(node, ast.Nonlocal) for n in node.names}
-
-
-def _yields(body: Iterable[ast.AST]) -> bool:
-    return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _own_nodes(body))

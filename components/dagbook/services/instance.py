@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dagbook.atomic_write import write_atomically
 from dagbook.errors import DagbookError
+from dagbook.private_mode import make_private_folder
 from dagbook.project import Project
 from dagbook.services.explain import one_line
 
@@ -62,7 +63,7 @@ def prepare_instance(project: Project) -> Path:
     try:
         with locked(project, "instance"):
             if not ready.exists():
-                home.mkdir(parents=True, exist_ok=True)
+                make_private_folder(home)
                 settings = home / "dagster.yaml"
                 if not settings.exists():
                     write_atomically(settings, SETTINGS.format(runs=_concurrent_runs()))
@@ -103,7 +104,7 @@ def require_dagster() -> None:
 @contextmanager
 def locked(project: Project, name: str) -> Iterator[None]:
     """Keep all other processes out that lock the same name in the same project."""
-    project.state_folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(project.state_folder)
     with (project.state_folder / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from dagbook.private_mode import make_private_folder
 from dagbook.report import RUN_FOLDER_VARIABLE
 from dagbook.services.instance import HOME_VARIABLE
 from dagbook.services.record import ServiceProcess
@@ -60,7 +61,7 @@ def start_process(
     }
     # Set where `dagbook up` is typed in a notebook that is itself a run.
     environment.pop(RUN_FOLDER_VARIABLE, None)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(log.parent)
     if log.exists():
         log.replace(log.with_suffix(".log.1"))
     with log.open("wb") as output:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dagbook.execution.result import MetricPoint, RunStatus
+from dagbook.private_mode import make_private_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -278,7 +279,7 @@ def _one_at_a_time(state_folder: Path | None) -> Iterator[None]:
     if state_folder is None:
         yield
         return
-    state_folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(state_folder)
     with (state_folder / "mlflow.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

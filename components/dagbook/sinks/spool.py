@@ -27,6 +27,7 @@ from shutil import rmtree
 from typing import Any
 
 from dagbook.execution.result import MetricPoint, RunStatus
+from dagbook.private_mode import make_private_folder
 from dagbook.sinks.private_files import is_locked, lock, read_json, write_json
 
 #: Below the state folder of a project.
@@ -240,7 +241,7 @@ def spools_aside(state_folder: Path) -> list[Spool]:
 
 
 def _new_folder(folder: Path) -> Path:
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder.parent)
     for number in range(1, 1000):
         candidate = folder if number == 1 else folder.with_name(f"{folder.name}.{number}")
         try:

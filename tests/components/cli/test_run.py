@@ -77,7 +77,7 @@ def test_parameters_are_read_by_their_type(notebook, tmp_path, capsys):
     ("options", "text"),
     [
         (["-p", "days"], "dagbook: -p days: give a parameter as NAME=VALUE\n"),
-        (["-p", "a=1", "-p", "a=2"], "dagbook: -p a=2: a is given twice\n"),
+        (["-p", "a=1", "-p", "a=2"], "dagbook: -p a: it is given twice\n"),
         (
             ["--size", "smal"],
             "dagbook: compute size 'smal' does not exist. Did you mean `small`? "
@@ -93,6 +93,28 @@ def test_a_mistake_is_one_line_and_exit_status_2(notebook, capsys, options, text
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert printed.err.endswith(text)
+
+
+def test_a_credential_as_parameter_is_refused_before_anything_is_kept(
+    notebook, tmp_path, capsys, monkeypatch
+):
+    path = notebook("# dagster: parameters\nregion = 'DE'\npassword = ''")
+    folder = Path(path).parent
+    monkeypatch.chdir(folder)
+    assert main(["init"]) == 0
+    (folder / "dagbook-platform.yaml").write_text("contact: someone@example.com\n")
+    capsys.readouterr()
+    token = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+    for word in (f"region={token}", f"password={token}", f"pasword={token}"):
+        for options in ([], ["--json"]):
+            assert main(["run", path, "-p", word, *options]) == 2
+            printed = capsys.readouterr()
+            assert "looks like a GitHub token" in printed.out + printed.err
+            assert token not in printed.out + printed.err
+    kept = [file for file in folder.rglob("*") if file.is_file()]
+    assert kept
+    assert not [file for file in kept if token.encode() in file.read_bytes()]
+    assert not (folder / "runs").exists() or not list((folder / "runs").rglob("*.ipynb"))
 
 
 def test_progress_is_drawn_at_a_terminal_only(notebook):

@@ -304,9 +304,25 @@ def test_json_says_what_changes(project: Path, capsys: pytest.CaptureFixture[str
         ),
         (
             ["churn.ipynb", "daily", "--set", "owners=[a"],
-            "--set owners=[a: the value is no YAML: expected ',' or ']', but got '<stream end>'",
+            "--set owners: the value is no YAML: expected ',' or ']', but got '<stream end>'",
         ),
-        (["churn.ipynb", "daily", "--set", "parameters.days=1"], "--set parameters.days=1: -p says that"),
+        (
+            ["churn.ipynb", "daily", "-p", "region=ghp" + "_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"],
+            "churn.ipynb: parameter `region` looks like a GitHub token, and parameters are kept with every "
+            "run: name a connection under `resources` in its component, and read it in the notebook with "
+            '`os.environ["REGION"]`.',
+        ),
+        (
+            ["churn.ipynb", "daily", "--set", "tags.url=postgresql://anna:hunter2@db/shop"],
+            "--set tags.url: the value looks like an address with a password, and a component file is for "
+            "everybody to read: name a connection under `resources`",
+        ),
+        (
+            ["churn.ipynb", "daily", "--set", "tags.password=hunter2"],
+            "--set tags.password: the value is called a credential, and a component file is for everybody "
+            "to read: name a connection under `resources`",
+        ),
+        (["churn.ipynb", "daily", "--set", "parameters.days=1"], "--set parameters.days: -p says that"),
         (
             ["churn.ipynb", "daily", "--set", "timeout=soon", "--set", "gruop=g"],
             "nothing was written. timeout: a number is wanted, not 'soon' (and 1 more: gruop)",

@@ -8,6 +8,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from dagbook.execution.allowance import Allowance
+from dagbook.execution.outputs import OutputLimits
+from dagbook.policy.connections import KernelRules
+from dagbook.policy.request import Decision
+from dagbook.policy.sizes import find_size
+
 MakeNotebook = Callable[..., Path]
 
 KERNELS = {
@@ -38,6 +44,13 @@ def make_notebook(tmp_path: Path) -> MakeNotebook:
         return path
 
     return make
+
+
+def ruled(**kernels) -> Allowance:
+    """What a platform file allows that says this about kernels, and nothing else."""
+    size = find_size("small")
+    decision = Decision("of a test", None, size, None)
+    return Allowance(decision, size, (size,), None, OutputLimits(), KernelRules(**kernels))
 
 
 def text_of(outputs: list[dict]) -> str:

@@ -27,7 +27,7 @@ def guard(*command: str, start: list[str], **settings) -> list[list[str]]:
     control_read, control = os.pipe()
     said, status_write = os.pipe()
     given = {
-        "control": control_read, "status": status_write, "scratch": "/nowhere", "cpus": [],
+        "control": control_read, "status": status_write, "scratch": ["/nowhere"], "cpus": [],
         "namespace": True, "groups": {}, "counters": [], **settings,
     }  # fmt: skip
     process = subprocess.Popen(
@@ -55,11 +55,13 @@ def words(lines: list[list[str]], name: str) -> list[str]:
 
 def test_what_it_is_told_arrives_whatever_stands_in_it():
     told = {
-        "control": 5, "status": 7, "scratch": "/tmp/a=b c\n--", "cpus": [0, 3], "namespace": True,
-        "groups": {"memory": "/sys/x=y", "cpu": "/sys/z"}, "counters": ["/sys/x=y/n", "/sys/-- m"],
+        "control": 5, "status": 7, "scratch": ["/tmp/a=b c\n--", "/b"], "cpus": [0, 3], "namespace": True,
+        "groups": {"memory": "/sys/x=y", "cpu": "/sys/z"}, "counters": ["/sys/x=y/n", "/sys/-- m"], "secrets": 9, "user": "7:8:9",
     }  # fmt: skip
     assert vars(guardian.Settings.read(guardian.Settings(**told).words())) == told
-    less = told | {"cpus": [], "namespace": False, "groups": {}, "counters": []}
+    less = told | {
+        "cpus": [], "namespace": False, "groups": {}, "counters": [], "secrets": None, "user": "",
+    }  # fmt: skip
     assert vars(guardian.Settings.read(guardian.Settings(**less).words())) == less
 
 

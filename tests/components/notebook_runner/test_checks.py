@@ -366,3 +366,53 @@ def _error(act: Any) -> str:
     with pytest.raises(DagbookError) as error:
         act()
     return str(error.value)
+
+
+TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+KEPT = (
+    "and parameters are kept with every run: name a connection under `resources` in its "
+    'component, and read it in the notebook with `os.environ["{}"]`'
+)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "loc", "text"),
+    [
+        (
+            {"parameters": {"region": TOKEN}},
+            ("parameters", "region"),
+            f"looks like a GitHub token, {KEPT.format('REGION')}",
+        ),
+        (
+            {"parameters": {"region": TOKEN + " {{ run_date }}"}},
+            ("parameters", "region"),
+            f"looks like a GitHub token, {KEPT.format('REGION')}",
+        ),
+        (
+            {"parameters": {"unknown_password": "hunter2"}},
+            ("parameters", "unknown_password"),
+            f"is called a credential, {KEPT.format('UNKNOWN_PASSWORD')}",
+        ),
+        (
+            {"tags": {"token": TOKEN}},
+            ("tags", "token"),
+            "looks like a GitHub token, which must not stand in a component file",
+        ),
+    ],
+    ids=["shape", "with-braces", "name", "tag"],
+)
+def test_a_credential_is_told_of_once_and_not_shown(
+    bench: Workbench, attributes: dict[str, Any], loc: tuple[str, ...], text: str
+) -> None:
+    bench.notebook("n.ipynb", [("region = 'DE'", ["parameters"])])
+    assert find_problems({"notebook": "n.ipynb", **attributes}, bench.root) == [Problem(loc, text)]
+
+
+def test_a_credential_as_default_is_told_of(bench: Workbench) -> None:
+    bench.notebook("n.ipynb", [("api_key = 'hunter2-Zq9'", ["parameters"])])
+    (problem,) = find_problems({"notebook": "n.ipynb"}, bench.root)
+    assert problem.loc == ("notebook",)
+    assert problem.text == (
+        f"{bench.root}/n.ipynb, cell 1: the default of `api_key` is called a credential, "
+        f"{KEPT.format('API_KEY')}."
+    )

@@ -26,6 +26,16 @@ def problems(bench: Workbench, **attributes: Any) -> list[str]:
     return [str(problem) for problem in find_problems(given, bench.root)]
 
 
+def test_credentials_are_refused_which_its_kernel_could_not_keep_to_itself(
+    bench: Workbench,
+) -> None:
+    bench.notebook("n.ipynb", ["1"])
+    assert problems(bench, resources={"database": "analytics_prod"})[0] == (
+        "resources: dagstermill's kernel has the whole deployment's environment, so credentials "
+        "cannot be kept to one run: take `engine: dagstermill` out, or `resources`"
+    )
+
+
 @pytest.mark.parametrize(
     ("attributes", "text"),
     [

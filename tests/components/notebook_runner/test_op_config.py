@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 
+from dagbook.errors import DagbookError
+from dagbook.notebook_runner.op_config import overrides
+
 if TYPE_CHECKING:
     from conftest import Workbench
 
@@ -65,6 +68,37 @@ def test_what_it_cannot_take_is_refused_before_the_launch(
 
     assert error is not None
     assert said in error
+
+
+def test_what_is_called_a_credential_is_refused_before_dagster_keeps_it(bench: Workbench) -> None:
+    cell = 'password: str = "hunter2-Zq9"\napi_key = None\nuse_token: bool = False'
+    bench.notebook("n.ipynb", [(cell, ["parameters"])])
+    bench.component("n", "notebook: n.ipynb")
+    loaded = bench.load()
+
+    for values in ({"password": "hunter3-Zq9"}, {"api_key": "hunter3-Zq9"}):
+        error = _validate(loaded, values)
+        assert error is not None
+        assert 'Expected: "{ name_a_connection_under_resources_instead: String }"' in error
+        assert "hunter3" not in error
+    assert _validate(loaded, {"use_token": True}) is None
+    fields = loaded.resolve_assets_def("n").op.config_schema.config_type.fields
+    assert "hunter2" not in str(
+        [field.description for field in fields["parameters"].config_type.fields.values()]
+    )
+
+
+def test_what_looks_like_a_credential_is_refused_by_the_run_without_showing_it() -> None:
+    token = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+    with pytest.raises(DagbookError) as refused:
+        overrides({"parameters": {"region": token}})
+    assert str(refused.value) == (
+        "the launch's parameter `region` looks like a GitHub token, and parameters are kept with "
+        "every run: name a connection under `resources` in its component, and read it in the "
+        'notebook with `os.environ["REGION"]`. Dagster has kept it in the config of this run: '
+        "change that credential"
+    )
+    assert overrides({"parameters": {"region": "DE"}}) == {"region": "DE"}
 
 
 def test_each_field_says_what_it_is_for_and_what_it_is_left_out(loaded: dg.Definitions) -> None:

@@ -61,7 +61,7 @@ WRONG = [
     (
         one("provider: aws_secrets_manager\n    key: A\n    variables: B\n    options: {regoin: x}"),
         "6:connections.a.options.regoin: unknown option. Did you mean `region`? Known: region, "
-        "version_id, version_stage",
+        "renew_seconds, version_id, version_stage",
     ),
     (one(f"{FINE}\n    options: {{region: eu-west-1}}"),
      "6:connections.a.options.region: unknown option. It takes none."),

@@ -153,6 +153,15 @@ def test_a_file_outside_the_project_is_told(tmp_path: Path, found: Found) -> Non
     assert found(source, rule=OUTSIDE, folder=project, project_root=None) == []
 
 
+def test_a_project_behind_a_link_is_still_the_project(tmp_path: Path, found: Found) -> None:
+    (tmp_path / "real" / "notebooks").mkdir(parents=True)
+    (tmp_path / "real" / "rows.csv").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    source = 'import pandas as pd\npd.read_csv("../rows.csv")'
+    folder = tmp_path / "link" / "notebooks"
+    assert found(source, folder=folder, project_root=tmp_path / "real") == []
+
+
 def test_a_place_of_one_user_is_told(found: Found) -> None:
     (finding,) = found("x.to_csv('/home/someone/x.csv')", rule=OUTSIDE)
     assert finding.text == (
@@ -170,6 +179,13 @@ def test_a_path_of_windows_is_told(found: Found) -> None:
         "`C:\\data\\x.csv` is a path of Windows, which this machine does not know: name a file of "
         "the project",
     )
+
+
+def test_a_path_is_told_in_one_short_line(found: Found) -> None:
+    (finding,) = found(f"open('{'long/' * 60}\\x1b.txt')", rule=MISSING)
+    assert finding.text.startswith("there is no file `long/long/long/long/…")
+    assert finding.text.isprintable()
+    assert len(finding.text) < 250
 
 
 def test_the_text_about_a_missing_file(found: Found) -> None:

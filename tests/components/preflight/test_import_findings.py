@@ -82,6 +82,7 @@ def test_what_cannot_be_imported_is_told(
         (("import ours", "skip"),),
         (("import ours", "raises-exception"),),
         ("%%bash\nimport ours",),
+        ("%%writefile ours.py\nx = 1", "import ours"),
     ],
 )
 def test_imports_that_may_be_found_are_not_told(cells: tuple[str, ...], told: Found) -> None:

@@ -56,6 +56,21 @@ def test_what_is_told(source: str, rule: str, severity: Severity, line: int, fou
 
 
 @pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ('x <- readline("who? ")', [(KEYBOARD, FAIL)]),
+        ("x <- read.csv(file.choose())", [(KEYBOARD, FAIL)]),
+        ("f <- function() {\n  readline()\n}", [(KEYBOARD, SURPRISE)]),
+        ("if (interactive()) readline()", []),
+        ('# readline("who? ")', []),
+        ("session$readline()", []),
+    ],
+)
+def test_questions_in_r(source: str, told: list[tuple[str, Severity]], found: Found) -> None:
+    assert [(f.rule, f.severity) for f in found(source, language="R")] == told
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "def input(text):\n    return 1\ninput('x')",
@@ -110,17 +125,19 @@ def test_what_is_not_told(source: str, found: Found) -> None:
         (
             "import sys\nsys.exit(3)",
             FAIL,
-            "`sys.exit()` with 3 makes the run fail: take it out, or skip this cell at night",
+            "`sys.exit()` with `3` makes the run fail: take it out, or skip this cell at night",
         ),
         (
             "exit()",
-            FAIL,
-            "`exit()` ends the kernel, and the run fails: take it out, or skip this cell at night",
+            SURPRISE,
+            "`exit()` ends the kernel a moment later, while the cells below run: take it out, or skip "
+            "this cell at night",
         ),
         (
             "quit",
-            FAIL,
-            "`quit` ends the kernel, and the run fails: take it out, or skip this cell at night",
+            SURPRISE,
+            "`quit` ends the kernel a moment later, while the cells below run: take it out, or skip "
+            "this cell at night",
         ),
     ],
 )
