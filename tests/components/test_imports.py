@@ -122,6 +122,7 @@ PLACES = {
     "component_fixes": "project",
     "component_keys": "project",
     "component_types": "project",
+    "night_environment": "project",
     "platform_in_force": "project",
     "scheduling": "project",
     "validation": "project",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dagbook.bridge.notebooks import read_of
 from dagbook.bridge.verbs import Asked
+from dagbook.component_index import Component
 from dagbook.execution.situation import circumstances_of
+from dagbook.night_environment import given_environment
 from dagbook.notebook import parse_notebook
 from dagbook.preflight.registry import findings as found_in
 from dagbook.preflight.words import as_json
@@ -26,10 +29,13 @@ def findings(
     project = find_project(asked.root)
     path = asked.root / notebook
     read = read_of(asked, notebook) if document is None else parse_notebook(document, path)
+    own = [] if project is None else asked.index.of_notebook(notebook)
+    own = [c for c in own if component in (None, c.name, c.key)]
     circumstances = circumstances_of(
         read,
         None if project is None else project.root,
-        kernel=None if project is None else _kernel(asked, notebook, component),
+        kernel=_kernel(own),
+        given=given_environment(path, project, own),
     )
     trial = circumstances.trial
     return {
@@ -41,9 +47,8 @@ def findings(
     }
 
 
-def _kernel(asked: Asked, notebook: str, component: str | None) -> str | None:
+def _kernel(own: Sequence[Component]) -> str | None:
     """The kernel that the notebook's components choose, where they agree."""
-    own = [c for c in asked.index.of_notebook(notebook) if component in (None, c.name, c.key)]
-    chosen = {c.document.attributes.get("kernel") for c in own}
+    chosen = {component.document.attributes.get("kernel") for component in own}
     kernel = chosen.pop() if len(chosen) == 1 else None
     return kernel if isinstance(kernel, str) else None

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from dagbook.cli.diff import coloured
-from dagbook.cli.night_environment import given_environment
 from dagbook.component_index import Component, index_components
 from dagbook.defs_yaml import shown_path
 from dagbook.errors import DagbookError, did_you_mean
 from dagbook.execution.situation import Circumstances, circumstances_of
+from dagbook.night_environment import given_environment
 from dagbook.notebook import read_notebook
 from dagbook.preflight.finding import Fix, NightFinding, Severity
 from dagbook.preflight.fixing import FixHistory, apply_to_file, edits_of
