@@ -9,7 +9,6 @@ standard library: a kernel imports it.
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import concurrent.futures
 import contextlib
@@ -129,6 +128,8 @@ class Bridge:
         Raises:
             BridgeError: there is no answer.
         """
+        import asyncio  # slow, and whoever asks here has it loaded
+
         # Starting the process would hold the loop up.
         loop = asyncio.get_running_loop()
         number, future = await loop.run_in_executor(None, self._send, verb, arguments, on_event)

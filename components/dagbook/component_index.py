@@ -169,8 +169,7 @@ def components_of(project: Project, notebook: str) -> list[Component]:
                 continue
         except OSError:
             continue
-        _refuse_too_much(path)
-        found += [Component(project, d) for d in ComponentFile.load(path).documents]
+        found += [Component(project, d) for d in _load(path).documents]
     return [c for c in found if _runs_notebook(c.document) and c.notebook == notebook]
 
 

@@ -29,7 +29,8 @@ def findings(
     project = find_project(asked.root)
     path = asked.root / notebook
     read = read_of(asked, notebook) if document is None else parse_notebook(document, path)
-    own = [] if project is None else _components(asked, notebook, component)
+    own = [] if project is None else asked.index.of_notebook(notebook)
+    own = [c for c in own if component in (None, c.name, c.key)]
     circumstances = circumstances_of(
         read,
         None if project is None else project.root,
@@ -46,13 +47,8 @@ def findings(
     }
 
 
-def _components(asked: Asked, notebook: str, component: str | None) -> list[Component]:
-    found = asked.index.of_notebook(notebook)
-    return [each for each in found if component in (None, each.name, each.key)]
-
-
-def _kernel(components: Sequence[Component]) -> str | None:
+def _kernel(own: Sequence[Component]) -> str | None:
     """The kernel that the notebook's components choose, where they agree."""
-    chosen = {each.document.attributes.get("kernel") for each in components}
+    chosen = {component.document.attributes.get("kernel") for component in own}
     kernel = chosen.pop() if len(chosen) == 1 else None
     return kernel if isinstance(kernel, str) else None

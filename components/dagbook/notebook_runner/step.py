@@ -66,9 +66,10 @@ def _run_while_alive(step: Step) -> Iterator[Any]:
     except DagbookError as refusal:
         step.recording.end(RunStatus.REFUSED)
         step.refused()
+        said = step.masker.text(str(refusal))
         failure = dg.Failure(
-            step.masker.text(str(refusal)),
-            metadata={"status": str(RunStatus.REFUSED), **step.rules_broken()},
+            said,
+            metadata={"status": str(RunStatus.REFUSED), "reason": said, **step.rules_broken()},
             allow_retries=False,
         )
         if step.is_provider_down:

@@ -56,6 +56,23 @@ def test_what_would_go_wrong_at_night_is_found_in_what_is_not_saved_too(
     assert bridge.ask("findings", notebook="churn.ipynb")["findings"] == told["findings"]
 
 
+def test_what_a_connection_gives_is_no_finding(
+    bridge: Bridge, project: Project, new_notebook: Callable[..., Path]
+) -> None:
+    new_notebook(project.root / "churn.ipynb", body="import os\nos.environ['ORDERS_URL']")
+    (project.root / "dagbook-platform.yaml").write_text(
+        "connections:\n"
+        "  orders: {provider: environment, key: ORDERS_FROM, variables: [ORDERS_URL]}\n"
+        "resources:\n  database: {connections: [orders]}\n"
+    )
+    (finding,) = bridge.ask("findings", notebook="churn.ipynb")["findings"]
+    assert finding["severity"] == "will fail"
+    assert "ORDERS_URL" in finding["text"]
+    given = {"resources": {"database": "orders"}}
+    bridge.ask("write", notebook="churn.ipynb", attributes=given, base=None)
+    assert bridge.ask("findings", notebook="churn.ipynb")["findings"] == []
+
+
 def test_a_schedule_says_when_it_comes(bridge: Bridge) -> None:
     told = bridge.ask("next_ticks", schedule="weekdays 07:30", timezone="Europe/Berlin", count=5)
     assert (told["cron"], told["timezone"]) == ("30 7 * * 1-5", "Europe/Berlin")
