@@ -14,8 +14,6 @@ HEARTBEAT_TAG = "dagbook/heartbeat"
 VANISHED_TAG = "dagbook/vanished"
 #: The notebook that was made of what the vanished worker had left.
 NOTEBOOK_TAG = "dagbook/executed_notebook"
-#: Another size than the component's, for one run. It is judged like the component's own.
-SIZE_TAG = "dagbook/size"
 
 
 def told_of(run_id: str, text: str) -> str:

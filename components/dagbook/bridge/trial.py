@@ -20,7 +20,6 @@ from dagbook.bridge.answering import answer, error_json
 from dagbook.bridge.verbs import VERBS, Asked
 from dagbook.bridge_protocol import BridgeError, Code, line_of, message_of
 from dagbook.errors import DagbookError
-from dagbook.run_tags import SIZE_TAG
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -47,6 +46,7 @@ def run_trial(
 
     from dagbook.bridge.runs import told_of
     from dagbook.notebook_runner.asset import op_name
+    from dagbook.notebook_runner.grant import asking_for_size
     from dagbook.sample_run import components_in, definitions_of, last_partition
     from dagbook.services import open_instance, prepare_instance
     from dagbook.services.run_history import find_run
@@ -74,8 +74,8 @@ def run_trial(
         )
         teller.start()
         try:
-            tags = {TRIAL_TAG: "true"} | ({} if size is None else {SIZE_TAG: size})
-            _execute(defs, instance, key, partition, run_id, {op_name(key): values}, tags)
+            with asking_for_size(size):
+                _execute(defs, instance, key, partition, run_id, {op_name(key): values})
         finally:
             done.set()
             teller.join(2 * _POLL_SECONDS)
@@ -89,7 +89,6 @@ def _execute(
     partition: str | None,
     run_id: str,
     values: Mapping[str, Any],
-    tags: Mapping[str, str],
 ) -> None:
     config: dict[str, Any] = {
         # What it says is told from its record; here nobody would read it.
@@ -104,7 +103,7 @@ def _execute(
         asset_selection=[key],
         partition_key=partition,
         run_id=run_id,
-        tags=tags,
+        tags={TRIAL_TAG: "true"},
         raise_on_error=False,
     )
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +27,6 @@ from dagbook.policy.entitlement import entitle
 from dagbook.policy.platform import Platform
 from dagbook.policy.request import Decision, Request
 from dagbook.policy.sizes import HOUR, Size
-from dagbook.run_tags import SIZE_TAG
 
 if TYPE_CHECKING:
     from dagbook.notebook_runner.asset import NotebookAsset
@@ -41,6 +43,23 @@ _UNWATCHED = (
 _MAX_RETRIES_TAG = "dagster/max_retries"
 #: So many runs of a notebook are looked through for one of it as it is now.
 _RUNS_LOOKED_AT = 200
+
+
+#: The size that whoever runs it in this very process asked for; no tag and no config says it.
+_asked_size: ContextVar[str | None] = ContextVar("asked_size", default=None)
+
+
+@contextmanager
+def asking_for_size(size: str | None) -> Iterator[None]:
+    """Ask for another size than the component's, for runs in this process meanwhile.
+
+    It is judged as if the YAML said it. None asks for nothing.
+    """
+    token = _asked_size.set(size)
+    try:
+        yield
+    finally:
+        _asked_size.reset(token)
 
 
 @dataclass(frozen=True)
@@ -134,7 +153,7 @@ def ask(context: dg.AssetExecutionContext, asset: NotebookAsset, notebook: Noteb
         attributes={
             **_changed_by_launch(component, platform, tags.get(_MAX_RETRIES_TAG)),
             # Judged as if the YAML said it.
-            **({"compute_size": tags[SIZE_TAG]} if SIZE_TAG in tags else {}),
+            **({} if (size := _asked_size.get()) is None else {"compute_size": size}),
         },
         environment=os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_ENVIRONMENT,
     )
