@@ -98,6 +98,7 @@ def questions(count: int) -> dict[str, Callable[[int], dict[str, Any]]]:
 
     return {
         "parameters": one,
+        "findings": one,
         "next_ticks": lambda turn: {"schedule": "weekdays 07:30", "timezone": "Europe/Berlin"},
         "catalogue": lambda turn: {},
         "form_schema": one,
