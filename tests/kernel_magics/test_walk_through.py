@@ -54,9 +54,7 @@ def test_the_page_shows_what_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyP
     kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     saved = [nbformat.v4.new_code_cell(source) for source in CHURN]
     metadata = {"kernelspec": kernelspec}
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=saved, metadata=metadata), folder / "churn.ipynb"
-    )
+    nbformat.write(nbformat.v4.new_notebook(cells=saved, metadata=metadata), folder / "churn.ipynb")
     monkeypatch.setenv("JPY_SESSION_NAME", str(folder / "churn.ipynb"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
