@@ -68,7 +68,7 @@ class MlflowRun:
     def history(self, name: str) -> set[Identity]:
         """The points of one metric that it has."""
         history = self.client.get_metric_history(self.run_id, metric_name(name))
-        return {_identity(m.key, m.step, m.timestamp, m.value) for m in history}
+        return {point_identity(m.key, m.step, m.timestamp, m.value) for m in history}
 
     def log_points(self, points: Iterable[MetricPoint]) -> None:
         """Add points, at most `BATCH`."""
@@ -121,7 +121,7 @@ def find_experiment(uri: str, name: str, state_folder: Path) -> tuple[MlflowClie
     is_embedded = uri == embedded_store(state_folder)
     with _one_at_a_time(state_folder if is_embedded else None):
         client = MlflowClient(tracking_uri=uri)
-        artifacts = (state_folder.absolute() / "mlartifacts").as_uri() if is_embedded else None
+        artifacts = artifact_folder(state_folder) if is_embedded else None
         return client, _experiment_id(client, name, artifacts)
 
 
@@ -164,6 +164,11 @@ def find_run(
 def embedded_store(state_folder: Path) -> str:
     """The address of the store inside a project: a database and a folder of artifacts."""
     return f"sqlite:///{state_folder.absolute() / 'mlflow.db'}"
+
+
+def artifact_folder(state_folder: Path) -> str:
+    """The address of the folder of artifacts of the store inside a project."""
+    return (state_folder.absolute() / "mlartifacts").as_uri()
 
 
 def tracking_uri(named: str | None, state_folder: Path) -> str:
@@ -234,7 +239,7 @@ def metric_name(name: str) -> str:
 
 def identity(point: MetricPoint) -> Identity:
     """What makes a point the same as one that MLflow has."""
-    return _identity(
+    return point_identity(
         metric_name(point.name), point.step or 0, int(point.timestamp * 1000), point.value
     )
 
@@ -246,7 +251,8 @@ def one_line(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def _identity(name: str, step: int, milliseconds: int, value: float) -> Identity:
+def point_identity(name: str, step: int, milliseconds: int, value: float) -> Identity:
+    """What one point is to MLflow."""
     # Databases have no infinity: MLflow keeps the largest number instead.
     kept = max(-sys.float_info.max, min(sys.float_info.max, value)) if value == value else value
     return name, step, milliseconds, repr(float(kept))

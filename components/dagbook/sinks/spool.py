@@ -8,6 +8,7 @@
 ``end.json``            how the run ended, written by the process that ran it
 ``result.json``         the same, written by whoever recovered a run that vanished
 ``state.json``          what has been sent, written by whoever sends
+``calls.jsonl``         what the notebook told MLflow itself, see `dagbook.recorder.calls`
 ``owner``, ``sender``   locks: who runs it, who sends
 ======================  ==========================================================================
 
@@ -57,6 +58,8 @@ class Head:
         tracking_uri: where it is recorded, without a login; None for the project's own store.
         started_at: Unix time in seconds.
         output_folder: where the journal of a run that vanished is found.
+        login: the connection that logs in there, by its name; None where none does. Who delivers
+            later fetches it anew.
     """
 
     experiment: str
@@ -66,6 +69,7 @@ class Head:
     tracking_uri: str | None
     started_at: float
     output_folder: str
+    login: str | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,11 @@ class OwnSpool(Spool):
         self._is_torn = False
         write_json(self.folder / _HEAD, asdict(head))
 
+    @property
+    def owner(self) -> int | None:
+        """The descriptor that says somebody runs it, for a process that fills it as well."""
+        return self._owner
+
     def add(self, points: Iterable[MetricPoint]) -> None:
         """Append measurements.
 
@@ -218,6 +227,11 @@ class OwnSpool(Spool):
             if self._owner is not None:
                 os.close(self._owner)
                 self._owner = None
+
+
+def is_uploading(state: Mapping[str, Any]) -> bool:
+    """Whether a large file is on its way, by what the sender has noted."""
+    return bool(state.get("uploading_until", 0) > time.time())
 
 
 def spools_in(state_folder: Path) -> Iterator[Spool]:
