@@ -294,6 +294,7 @@ class NotebookRunnerComponent(Versioned, dg.Component, dg.Resolvable, dg.Model):
                 deliver_from(
                     asset.project_root,
                     component.experiment.tracking_uri or asset.tracking_uri,
+                    type(self),
                 ),
             ],
             resources=resources,

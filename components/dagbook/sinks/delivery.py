@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dagbook.execution.result import MetricPoint
+from dagbook.recorder.calls import has_calls
+from dagbook.sinks.author_calls import AuthorCalls
 from dagbook.sinks.doubt import Doubt
 from dagbook.sinks.mlflow import (
     BATCH,
@@ -29,7 +31,7 @@ from dagbook.sinks.mlflow import (
     one_line,
     without_login,
 )
-from dagbook.sinks.spool import MOST_WAITING_SECONDS, End, Head, Spool
+from dagbook.sinks.spool import MOST_WAITING_SECONDS, End, Head, Spool, is_uploading
 
 #: How long a metric must be known before it is decided whose it is, in seconds.
 SETTLE_SECONDS = 2.0
@@ -56,11 +58,10 @@ class Delivery:
         self._uris = tuple(uris)
         #: Whether to leave the folder, marked as delivered, for somebody who waits for it.
         self.with_receipt = False
-        #: Whether to send nothing while the run goes on.
-        self.only_at_end = False
         self._lock: int | None = None
         self._state: dict[str, Any] = {}
         self._run: MlflowRun | None = None
+        self._calls: AuthorCalls | None = None
         self._doubt = Doubt()
         self._first_seen: dict[str, float] = {}
         #: Whether the run had ended by the last round.
@@ -84,6 +85,11 @@ class Delivery:
         """The name of the folder."""
         return self.spool.folder.name
 
+    @property
+    def is_uploading(self) -> bool:
+        """Whether a large file is on its way, which may take minutes."""
+        return is_uploading(self._state)
+
     def advance(self) -> bool:
         """Send what there is; True when there is nothing left to do."""
         if not (self.spool.folder.is_dir() and self._take()):
@@ -104,8 +110,11 @@ class Delivery:
             if not self._is_due(end):
                 return False
             run = self._open(head, uri)
+            self._send_calls(run, uri)
             self._send_new_points(run, uri, live=end is None)
             if end is not None:
+                # The recorder has taken more until the end was written.
+                self._send_calls(run, uri)
                 self._send_rest(run, uri, end, late_points)
         except Exception as error:
             return self._failed(error, uri, head)
@@ -131,7 +140,7 @@ class Delivery:
             return False
         if self._lock is None:
             return False
-        self._state, self._run = self.spool.state, None
+        self._state, self._run, self._calls = self.spool.state, None, None
         self._doubt.arise()
         wait = min(self._state.get("retry_after", 0.0) - time.time(), LONGEST_WAIT)
         self._retry_at = time.monotonic() + wait
@@ -142,7 +151,7 @@ class Delivery:
             # Whatever went wrong before, the end is worth another try at once.
             self.saw_end = True
             return True
-        return time.monotonic() >= self._retry_at and not (self.only_at_end and end is None)
+        return time.monotonic() >= self._retry_at
 
     def _uri(self, head: Head) -> str:
         if head.tracking_uri is None:
@@ -170,8 +179,8 @@ class Delivery:
         if known is not None:
             self._run = MlflowRun(client, str(known), experiment, uri)
             return self._run
-        # Made before, without an answer; or made by the notebook, which was told the tag.
-        if self._state.get("tried") or self.only_at_end:
+        # Made before, without an answer.
+        if self._state.get("tried"):
             self._run = find_run(client, experiment, uri=uri, recording=self.name)
         if self._run is None:
             self._save(tried=True, experiment_id=experiment)
@@ -188,6 +197,26 @@ class Delivery:
             self._doubt.end()
         self._save(run_id=self._run.run_id, experiment_id=experiment, problem=None)
         return self._run
+
+    def _send_calls(self, run: MlflowRun, uri: str) -> None:
+        """Send what the notebook told MLflow itself since the last round."""
+        if not has_calls(self.spool.folder):
+            return
+        if self._calls is None:
+            self._calls = AuthorCalls(self.spool.folder, run, self._uploading)
+
+        def refused(what: str, error: Exception) -> None:
+            self._note_or_raise(what, error, uri)
+
+        try:
+            for offset in self._calls.send(self._state.get("calls", 0), refused):
+                self._save(calls=offset)
+        finally:
+            if self.is_uploading:
+                self._save(uploading_until=0)
+
+    def _uploading(self, seconds: float) -> None:
+        self._save(uploading_until=time.time() + seconds)
 
     def _send_new_points(self, run: MlflowRun, uri: str, *, live: bool) -> None:
         """Send the points that were added since the last round, those of the author left out."""
@@ -223,6 +252,8 @@ class Delivery:
         if live and now - max(first) < SETTLE_SECONDS:
             return False
         logged, _ = run.logged()
+        if self._calls is not None:
+            logged |= {metric_name(name) for name in self._calls.metrics}
         self._save(
             ours=sorted({*self._state.get("ours", ()), *(new - logged)}),
             theirs=sorted({*self._state.get("theirs", ()), *(new & logged)}),
@@ -297,7 +328,7 @@ class Delivery:
             self._over(f"tried for {MOST_WAITING_SECONDS / 86400:g} days, the last time: {reason}")
             return True
         # A connection may be what went wrong.
-        self._run = None
+        self._run = self._calls = None
         self._doubt.arise()
         self.has_failed = True
         failures = self._state.get("failures", 0) + 1

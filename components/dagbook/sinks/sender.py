@@ -7,24 +7,27 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass
 from threading import Lock
 from typing import Any
 
-from dagbook.sinks.spool import ASIDE_FOLDER, Spool
+from dagbook.credentials.delivery import TRACKING_PREFIX
+from dagbook.sinks.spool import ASIDE_FOLDER, Spool, is_uploading
 
 
 @dataclass(frozen=True)
 class Patience:
     """How long a run waits for MLflow, in seconds: for one answer, and for all of them.
 
-    That MLflow takes its time to be imported is no server's fault, and comes on top.
+    That MLflow takes its time to be imported is no server's fault, and comes on top; and so does
+    a large file that the notebook gave MLflow.
     """
 
     answer_seconds: float
     all_seconds: float
     import_seconds: float = 60.0
+    upload_seconds: float = 3600.0
 
     def at_most(self, seconds: float) -> Patience:
         """The same, cut short."""
@@ -33,6 +36,8 @@ class Patience:
 
 #: A server that does not answer, or is slow, must not hold a run up.
 FOR_A_SERVER = Patience(answer_seconds=5.0, all_seconds=10.0)
+#: The same before the kernel starts, where a recorder takes what the notebook logs.
+FOR_A_NOTEBOOK = Patience(answer_seconds=2.0, all_seconds=4.0, import_seconds=30.0)
 #: A file of the project: other runs may be writing to it, but it does answer.
 FOR_A_FILE = Patience(answer_seconds=30.0, all_seconds=60.0)
 
@@ -43,13 +48,16 @@ _process: subprocess.Popen[bytes] | None = None
 _process_of: int | None = None
 
 
-def hand_over(spool: Spool, *, uris: Iterable[str] = (), only_at_end: bool = False) -> None:
+def hand_over(
+    spool: Spool, *, uris: Iterable[str] = (), login: Mapping[str, str] | None = None
+) -> None:
     """Have a folder delivered, from now on, by a process beside this one.
 
     Args:
         spool: the folder.
         uris: addresses with their logins, which the folder does not hold.
-        only_at_end: send nothing while the run goes on.
+        login: the server's, as `MLFLOW_TRACKING_…`; None: what the environment holds. It goes
+            through a pipe.
 
     Raises:
         OSError: there can be no such process.
@@ -58,10 +66,17 @@ def hand_over(spool: Spool, *, uris: Iterable[str] = (), only_at_end: bool = Fal
         {
             "folder": str(spool.folder),
             "uris": list(uris),
-            "only_at_end": only_at_end,
-            "environment": dict(os.environ),
+            "environment": environment_with(login),
         }
     )
+
+
+def environment_with(login: Mapping[str, str] | None) -> dict[str, str]:
+    """This process's environment, with another login to the tracking server."""
+    if login is None:
+        return dict(os.environ)
+    own = {n: v for n, v in os.environ.items() if not n.startswith(TRACKING_PREFIX)}
+    return {**own, **login}
 
 
 def wake() -> None:
@@ -117,6 +132,8 @@ def _wait(
             before, heard = state, now
         if not state.get("imported") and now - began < patience.import_seconds and _is_running():
             asked = heard = now
+        if is_uploading(state) and now - began < patience.upload_seconds and _is_running():
+            asked = heard = now
         if now - heard > patience.answer_seconds or now - asked > patience.all_seconds:
             return {**state, "problem": state.get("problem") or "it does not answer"}
         time.sleep(_POLL_SECONDS)
@@ -155,7 +172,8 @@ def _running(start: bool) -> subprocess.Popen[bytes] | None:
         # Not from the folder it is started in: a notebook's module may be called mlflow.py.
         [sys.executable, "-P", "-m", "dagbook.sinks.sender_process"],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        # Its logins come through the pipe: an environment can be read by others of the same user.
+        env=environment_with({}), start_new_session=True,
     )  # fmt: skip
     _process_of = os.getpid()
     return _process

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
+from dagbook.recorder.private_process import hide, leave_signals_to_the_worker
 from dagbook.sinks.delivery import Delivery
 from dagbook.sinks.spool import Spool, spools_in
 
@@ -29,7 +29,12 @@ ROUND_SECONDS = 2.0
 LINGER_SECONDS = 4.0
 
 # MLflow's own patience is four minutes for each call; here a call is simply made again later.
-PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "15", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+# Nor is a redirection followed: a login is for the server that was named.
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
+}
 
 _SOON = 0.2
 
@@ -73,6 +78,9 @@ class SenderProcess:
             pass
         self._inbox.put(None)
         time.sleep(LINGER_SECONDS)
+        # Half of a large file is of no use, and who sends it next begins anew.
+        while any(delivery.is_uploading for delivery in list(self._own.values())):
+            time.sleep(_SOON)
         os._exit(0)
 
     def _take_in(self) -> None:
@@ -101,7 +109,6 @@ class SenderProcess:
         if folder not in self._own:
             self._own[folder] = Delivery(Spool(folder), uris=message["uris"])
             self._own[folder].with_receipt = True
-        self._own[folder].only_at_end = message["only_at_end"]
         for spool in spools_in(self._own[folder].spool.state_folder):
             if spool.folder not in self._own and spool.folder not in self._old:
                 self._environments[spool.folder] = message["environment"]
@@ -132,10 +139,13 @@ class SenderProcess:
             return True
         head = old.spool.head
         heads = [own.spool.head for own in self._own.values()]
-        return head is None or any(h and h.tracking_uri != head.tracking_uri for h in heads)
+        # Nor has it another login than theirs.
+        return head is None or any(
+            h and (h.tracking_uri, h.login) != (head.tracking_uri, head.login) for h in heads
+        )
 
 
 if __name__ == "__main__":
-    # A Ctrl-C at the terminal is for the worker.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    hide()
+    leave_signals_to_the_worker()
     SenderProcess().run()

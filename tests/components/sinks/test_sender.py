@@ -150,3 +150,25 @@ def _lives(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z" and os.getpgid(pid) > 0
+
+
+def test_a_login_is_in_no_environment_or_command_line(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, nowhere: str
+) -> None:
+    from dagbook.sinks import sender
+
+    monkeypatch.setattr(sender, "_process", None)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "a-word-of-the-deployment")
+    spool = bench.spool(tracking_uri=nowhere)
+
+    hand_over(spool, uris=[nowhere], login={"MLFLOW_TRACKING_TOKEN": "a-word-of-the-run"})
+
+    process = sender._process
+    assert process is not None
+    told = Path(f"/proc/{process.pid}/environ").read_bytes()
+    told += Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    spool.close(bench.end())
+    process.kill()
+    process.wait()
+    assert b"PATH=" in told and b"sender_process" in told
+    assert b"a-word" not in told
