@@ -211,22 +211,22 @@ def killed(way: str, trial: Trial, *, everything: bool = False) -> Outcome:
 
 
 def authors_own(way: str, trial: Trial) -> Outcome:
-    """The author's own `mlflow.log_metric`: it fails in time, and the run says so."""
+    """The author's own `mlflow.log_metric`: it is taken at once, and arrives later."""
     with stage(trial, "well", MLFLOWS, pace="time.sleep(0.05)") as at:
         worker = at.start()
         at.wait_for(20)
         at.proxy.be(way)
-        began = time.monotonic()
         said = worker.communicate(timeout=400)[0]
-        seconds = time.monotonic() - began
-        before = set(at.acknowledged())
+        acknowledged = set(at.acknowledged())
         at.deliver()
         steps, runs = at.arrived()
+        missing = len(acknowledged - steps)
         return held_or(
-            "" if said.strip() == "FAILURE" else f"the run ended as {said.strip()!r}",
-            "" if before <= steps else f"{len(before - steps)} acknowledged points are missing",
-            _closed(runs, "FAILED"),
-            seconds=seconds,
+            "" if said.strip() == "SUCCESS" else f"the run ended as {said.strip()!r}",
+            f"{missing} acknowledged points are missing" if missing else "",
+            _closed(runs, "FINISHED"),
+            "; ".join(at.waits()),
+            seconds=at.slowest(),
         )
 
 
@@ -332,10 +332,10 @@ def _variants() -> Iterator[Variant]:
     yield _variant("everything is killed", 20, partial(killed, "well", everything=True), sample=0)
     one = partial(killed, "refuses", everything=True)
     yield _variant("MLflow refuses, and everything is killed", 20, one)
-    for way, within in (("refuses", 60.0), ("503", 60.0), ("hangs", 180.0)):
+    for way in ("refuses", "503", "hangs"):
         one = partial(authors_own, way)
         name_ = f"mlflow.log_metric in the notebook, MLflow {way}"
-        yield _variant(name_, 3, one, sample=0, within=within)
+        yield _variant(name_, 3, one, sample=0, within=1.0)
 
 
 def _variant(
@@ -356,8 +356,8 @@ def _variant(
 FAULT = Fault(
     "F15",
     "MLflow is down",
-    "`dagbook.log_metric` never fails or waits more than 1 s; what it returned for arrives when "
-    "MLflow is back, at least 99 % after SIGKILL; the MLflow run is closed; the author's own "
-    "`mlflow.*` calls wait a bounded time",
+    "`dagbook.log_metric` and the author's own `mlflow.log_metric` never fail or wait more than 1 s; "
+    "what they returned for arrives when MLflow is back, at least 99 % after SIGKILL; the MLflow run "
+    "is closed",
     tuple(_variants()),
 )

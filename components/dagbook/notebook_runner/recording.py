@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import logging
 import math
 import time
@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from dagbook.credentials.delivery import Delivery, Secret
 from dagbook.errors import DagbookError
 from dagbook.execution.result import ExecutionResult, MetricPoint, RunStatus
+from dagbook.masking import Masker
 from dagbook.notebook import Notebook
+from dagbook.notebook_runner.author_recorder import AuthorRecorder
 from dagbook.notebook_runner.company_sinks import CompanySinks
 from dagbook.notebook_runner.experiment import (
     experiment_name,
@@ -23,8 +26,11 @@ from dagbook.notebook_runner.experiment import (
     speaks_of_mlflow,
 )
 from dagbook.notebook_runner.run_values import RunValues
+from dagbook.policy.connections import Connection
+from dagbook.recorder.passing import silence_of
+from dagbook.sinks.login import Login
 from dagbook.sinks.mlflow import (
-    RECORDING_TAG,
+    artifact_folder,
     embedded_store,
     is_installed,
     is_server,
@@ -35,6 +41,7 @@ from dagbook.sinks.mlflow import (
 )
 from dagbook.sinks.sender import (
     FOR_A_FILE,
+    FOR_A_NOTEBOOK,
     FOR_A_SERVER,
     Patience,
     hand_over,
@@ -76,6 +83,41 @@ class Recording:
         self._needs_id = False
         self._unwritten: list[MetricPoint] = []
         self._state: dict[str, Any] = {}
+        self._login = Login()
+        self._secrets: tuple[Secret, ...] = ()
+        self._masker: Masker | None = None
+        self._recorder: AuthorRecorder | None = None
+
+    def entrust(self, delivery: Delivery, connections: Iterable[Connection] = ()) -> Delivery:
+        """Give it what the run was given, before `start`: the server's login, and what is masked.
+
+        Args:
+            delivery: of which `tracking` and `secrets` are used.
+            connections: those that it comes from; a login goes only where they are bound to.
+
+        Returns:
+            The delivery for the kernel: when that is renewed, this learns of it first.
+        """
+        connections = tuple(connections)
+        self._secrets = delivery.secrets
+        self._masker = Masker(delivery.secrets)
+        self._login = Login.of(delivery.tracking, connections)
+        if (fetch := delivery.renew) is None:
+            return delivery
+
+        def renew() -> Delivery:
+            fresh = self.entrust(fetch(), connections)
+            self._learn()
+            return fresh
+
+        return dataclasses.replace(delivery, renew=renew)
+
+    def _learn(self) -> None:
+        login = self._login.for_server(self._uri)
+        if self._recorder is not None:
+            self._recorder.learn(self._secrets, login)
+        if self._is_handed_over:
+            self._hand_over()
 
     def about(self, notebook: Notebook, values: RunValues) -> None:
         """Say what the run is about."""
@@ -101,30 +143,55 @@ class Recording:
             )
             return
         values, folder = self._values, self._state_folder / SPOOL_FOLDER
+        head = Head(
+            experiment=self._shown(self._experiment(self._notebook, values)),
+            run_name=self._shown(values.partition_key or values.run_date),
+            tags=self._shown(run_tags(self._asset, values)),
+            notebook=self._asset.component.notebook,
+            tracking_uri=None if self._is_embedded else without_login(self._uri),
+            started_at=time.time(),
+            output_folder=str(self._asset.output_folder(values.partition_key)),
+            login=self._login.name,
+        )
         try:
-            self._spool = OwnSpool(
-                folder / f"{values.run_id}-{self._asset.op_name}-{values.attempt}",
-                Head(
-                    experiment=self._experiment(self._notebook, values),
-                    run_name=values.partition_key or values.run_date,
-                    tags=run_tags(self._asset, values),
-                    notebook=self._asset.component.notebook,
-                    tracking_uri=None if self._is_embedded else without_login(self._uri),
-                    started_at=time.time(),
-                    output_folder=str(self._asset.output_folder(values.partition_key)),
-                ),
-            )
+            name = f"{values.run_id}-{self._asset.op_name}-{values.attempt}"
+            self._spool = OwnSpool(folder / name, head)
         except OSError as error:
             self._log.warning(
                 f"MLflow does not record this run: {folder} cannot be written ({error.strerror})"
             )
             return
-        if (
-            self._needs_id
-            or not store_is_ready(self._uri, self._state_folder)
-            or speaks_of_mlflow(self._asset, self._notebook)
-        ):
-            self._wait_for_run()
+        if (problem := self._login.problem(self._uri)) is not None:
+            self._log.warning(f"MLflow: {problem}")
+        speaks = speaks_of_mlflow(self._asset, self._notebook)
+        recorder = self._make_recorder() if speaks and not self._names_a_server else None
+        if self._needs_id or speaks or not store_is_ready(self._uri, self._state_folder):
+            self._wait_for_run(recorder is not None)
+        if recorder is not None:
+            self._begin_recorder(recorder, head)
+
+    def _make_recorder(self) -> AuthorRecorder | None:
+        assert self._spool is not None
+        try:
+            return AuthorRecorder(self._spool)
+        except OSError as error:
+            self._log.warning(f"MLflow: `mlflow.*` calls in the notebook are not kept: {error}")
+            return None
+
+    def _begin_recorder(self, recorder: AuthorRecorder, head: Head) -> None:
+        try:
+            recorder.begin(
+                head,
+                self._state,
+                uri=self._uri,
+                artifacts=artifact_folder(self._state_folder) if self._is_embedded else None,
+                login=self._login.for_server(self._uri),
+                secrets=self._secrets,
+            )
+        except OSError as error:
+            self._log.warning(f"MLflow: `mlflow.*` calls in the notebook are not kept: {error}")
+            return
+        self._recorder = recorder
 
     def start_in_background(self) -> None:
         """Have what there is sent from now on, beside the kernel's work, if it is not yet."""
@@ -167,38 +234,34 @@ class Recording:
 
     @property
     def known_experiment_id(self) -> str | None:
-        """The identity of the MLflow experiment, if it is known by now."""
+        """The identity of the MLflow experiment, as the notebook may know it by now."""
+        if self._recorder is not None:
+            return self._recorder.experiment_id
         return self._state.get("experiment_id")
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes `mlflow.*` calls in the notebook land in this very run."""
+        """What makes `mlflow.*` calls in the notebook land in this very run.
+
+        No login is in it: what the recorder takes is sent with the server's own.
+        """
+        if self._recorder is not None:
+            return self._recorder.environment
+        uri = without_login(self._uri)
         if self._spool is None or self._notebook is None or self._values is None:
             # Of a sample that asks for no MLflow: what logs by itself must not find the server.
-            return {"MLFLOW_TRACKING_URI": self._uri} if self._asset.scratch is not None else {}
-        run_id = self._state.get("run_id")
-        if run_id is None:
-            # Nothing in the notebook names MLflow, or it does not answer. A library that logs by
-            # itself finds the right experiment.
-            found = {
-                "MLFLOW_TRACKING_URI": self._uri,
-                "MLFLOW_EXPERIMENT_NAME": self._experiment(self._notebook, self._values),
-            }
-            if self._has_problem:
-                # Should it answer later: the run that the notebook then makes is this one.
-                tags = {RECORDING_TAG: self._spool.folder.name}
-                found["MLFLOW_RUN_CONTEXT"] = json.dumps(tags)
-            return found
-        if names_a_server(self._notebook):
+            return {"MLFLOW_TRACKING_URI": uri} if self._asset.scratch is not None else {}
+        if self._names_a_server:
             self._log.info(
                 "The notebook names an MLflow server itself: what it logs goes there, in a run "
                 "of its own"
             )
-            return {"MLFLOW_TRACKING_URI": self._uri}
+            return {"MLFLOW_TRACKING_URI": uri}
+        # Nothing in the notebook names MLflow. A library that logs by itself finds the right
+        # experiment.
         return {
-            "MLFLOW_TRACKING_URI": self._uri,
-            "MLFLOW_RUN_ID": run_id,
-            "MLFLOW_EXPERIMENT_ID": self._state["experiment_id"],
+            "MLFLOW_TRACKING_URI": uri,
+            "MLFLOW_EXPERIMENT_NAME": self._experiment(self._notebook, self._values),
         }
 
     @property
@@ -230,7 +293,7 @@ class Recording:
         end = End(
             result.status,
             result.started_at + result.duration_seconds,
-            parameters={name: str(value) for name, value in result.parameters.items()},
+            parameters=self._shown({n: str(value) for n, value in result.parameters.items()}),
             measurements={n: float(v) for n, v in measurements.items() if math.isfinite(v)},
             files=[str(path) for path in files if path is not None],
         )
@@ -247,6 +310,9 @@ class Recording:
 
     def _end(self, end: End, at_most: float | None) -> None:
         spool, patience = self._spool, self._patience
+        if self._recorder is not None:
+            self._recorder.end()
+            self._recorder = None
         if spool is None:
             return
         self.add(())
@@ -275,38 +341,52 @@ class Recording:
                 f"{state['problem']}"
             )
 
+    def _shown(self, value: Any) -> Any:
+        """What may be written down of a value: no secret of the run's."""
+        return self._masker.value(value) if self._masker else value
+
     def _experiment(self, notebook: Notebook, values: RunValues) -> str:
         return experiment_name(self._asset, notebook, values, prefix=self._prefix)
 
-    def _wait_for_run(self) -> None:
+    def _wait_for_run(self, is_recorded: bool) -> None:
+        """Have the run made in MLflow now, as long as that holds nobody up.
+
+        Args:
+            is_recorded: whether a recorder takes what the notebook logs, so that it needs no run.
+        """
         assert self._spool is not None
         self.start_in_background()
-        self._state = wait_for_run(self._spool, self._patience)
-        if self._has_problem:
-            self._log.warning(
-                "MLflow does not answer, and gets this run later; `mlflow.*` calls in the "
-                f"notebook may wait for it and fail: {self._state['problem']}"
-            )
-            # A notebook that was told no run makes one of its own, found by its tag at the end.
-            self._hand_over(only_at_end=True)
+        patience = self._patience
+        if is_recorded and not self._needs_id and is_server(self._uri):
+            login = self._login.for_server(self._uri)
+            if (problem := silence_of(self._uri, login)) is not None:
+                self._say_later(problem)
+                return
+            patience = FOR_A_NOTEBOOK
+        self._state = wait_for_run(self._spool, patience)
+        if "run_id" not in self._state and self._state.get("problem"):
+            self._say_later(self._state["problem"])
 
-    def _hand_over(self, *, only_at_end: bool = False) -> None:
+    def _say_later(self, problem: str) -> None:
+        self._log.warning(f"MLflow does not answer, and gets this run later: {problem}")
+
+    def _hand_over(self) -> None:
         assert self._spool is not None
         try:
-            hand_over(self._spool, uris=[self._uri], only_at_end=only_at_end)
+            hand_over(self._spool, uris=[self._uri], login=self._login.for_server(self._uri))
         except OSError as error:
             self._log.warning(f"MLflow gets this run later: {error}")
 
     @property
-    def _has_problem(self) -> bool:
-        return "run_id" not in self._state and bool(self._state.get("problem"))
+    def _names_a_server(self) -> bool:
+        return self._notebook is not None and names_a_server(self._notebook)
 
     @property
     def _uri(self) -> str:
         if self._asset.scratch is not None:
             return embedded_store(self._state_folder)  # a sample: nowhere else
         named = self._asset.component.experiment.tracking_uri or self._asset.tracking_uri
-        return tracking_uri(named, self._state_folder)
+        return tracking_uri(named or self._login.uri, self._state_folder)
 
     @property
     def _is_embedded(self) -> bool:

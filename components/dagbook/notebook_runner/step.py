@@ -143,6 +143,9 @@ class Step:
             self.is_provider_down = True
             raise
         self.masker.add(self.credentials.secrets)
+        self.credentials = self.recording.entrust(
+            self.credentials, entitlement.connections.values()
+        )
 
     def prepare(self) -> None:
         """Read the notebook and find the values it runs with.
