@@ -128,7 +128,11 @@ def main() -> None:
     taking.begin(settings.managed)
     uploads = Uploads(folder, lambda: masking.masker)
     onward = Onward(taking, behind, lambda: worker.say({"wake": True}), masking.hide)
-    server = RecorderServer(settings.token, taking, uploads, onward, masking.hide)
+    # Of one that this takes the place of.
+    uploads.count(taking.records.files())
+    server = RecorderServer(
+        settings.token, taking, uploads, onward, masking.hide, port=settings.port
+    )
     Thread(target=server.serve_forever, args=(0.5,), daemon=True).start()
     worker.say({"port": server.server_address[1]})
     if not worker.wait_for_end(learn):

@@ -232,6 +232,10 @@ class Records:
         found = self.artifacts.get((kind, owner), {}).get(path)
         return None if found is None else folder / found[0]
 
+    def files(self) -> list[tuple[str, int]]:
+        """All files that were uploaded, below the run's folder, with their lengths."""
+        return [file for files in self.artifacts.values() for file in files.values()]
+
     def list_artifacts(self, kind: str, owner: str, path: str) -> list[dict[str, Any]]:
         """What lies directly below a path, in MLflow's words; a file lists itself."""
         files = self.artifacts.get((kind, owner), {})

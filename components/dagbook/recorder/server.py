@@ -41,8 +41,10 @@ class RecorderServer(ThreadingHTTPServer):
         uploads: Uploads,
         onward: Onward,
         mask: Callable[[Any], Any],
+        *,
+        port: int = 0,
     ) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
         self.prefix = f"/{token}"
         self.taking, self.uploads, self.onward, self.mask = taking, uploads, onward, mask
         self._active = 0

@@ -27,3 +27,5 @@ class Settings:
     """``MLFLOW_TRACKING_…``: the login"""
     secrets: list[tuple[str, str]] = field(repr=False)
     """What must not be seen: each a value and what is shown for it"""
+    port: int = 0
+    """Where it listens, if it takes another's place; 0: anywhere"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import secrets
@@ -17,6 +18,8 @@ from dagbook.recorder.settings import END, Settings
 
 #: How long it may take to come up, and to end, in seconds.
 START_SECONDS, END_SECONDS = 30.0, 10.0
+#: How often another takes the place of one that was killed.
+MOST_REPLACED = 20
 #: What begins so may hold a login, which no process has in its environment because of us.
 _LOGINS = ("MLFLOW_TRACKING_",)
 
@@ -35,14 +38,20 @@ class Recorder:
         """
         self._token = secrets.token_urlsafe(24)
         self._port: int | None = None
+        self._owner = owner
+        self._settings: Settings | None = None
+        self._has_ended = False
         self._has_answered, self._has_learned, self._lock = Event(), Event(), Lock()
         self._listener: Thread | None = None
-        self._process = subprocess.Popen(
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             # Not from the folder it is started in: a module of the project may be in the way.
             [sys.executable, "-P", "-m", "dagbook.recorder.process"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env={n: v for n, v in os.environ.items() if not n.startswith(_LOGINS)},
-            pass_fds=() if owner is None else (owner,), start_new_session=True,
+            pass_fds=() if self._owner is None else (self._owner,), start_new_session=True,
         )  # fmt: skip
 
     def begin(
@@ -70,12 +79,11 @@ class Recorder:
         Raises:
             OSError: it does not come up.
         """
-        settings = Settings(
+        self._settings = Settings(
             str(folder), self._token, dict(managed), uri, artifacts, dict(variables), masked
         )
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(asdict(settings)).encode() + b"\n")
-        self._process.stdin.flush()
+        with self._lock:
+            self._tell(asdict(self._settings))
         self._listener = Thread(target=self._listen, args=(wake,), daemon=True)
         self._listener.start()
         if not self._has_answered.wait(START_SECONDS) or self._port is None:
@@ -91,14 +99,23 @@ class Recorder:
         """
         news = {"secrets": masked, "variables": dict(variables)}
         self._has_learned.clear()
-        try:
-            with self._lock:
-                assert self._process.stdin is not None
-                self._process.stdin.write(json.dumps(news).encode() + b"\n")
-                self._process.stdin.flush()
-        except (OSError, ValueError):
-            return  # it has ended, and so has the run
+        with self._lock:
+            if self._settings is not None:
+                # For one that takes its place.
+                known = [*self._settings.secrets, *masked]
+                self._settings = dataclasses.replace(
+                    self._settings, variables=dict(variables), secrets=known
+                )
+            try:
+                self._tell(news)
+            except (OSError, ValueError):
+                return  # it has ended; the next one knows it from the start
         self._has_learned.wait(END_SECONDS)
+
+    def _tell(self, message: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        self._process.stdin.flush()
 
     @property
     def uri(self) -> str:
@@ -112,14 +129,15 @@ class Recorder:
 
     def end(self) -> None:
         """Have it take no more; what it has acknowledged is on disk."""
-        process = self._process
-        try:
-            assert process.stdin is not None
-            with self._lock:
+        with self._lock:
+            self._has_ended = True
+            process = self._process
+            try:
+                assert process.stdin is not None
                 process.stdin.write(END.encode())
                 process.stdin.close()
-        except (OSError, ValueError):
-            pass  # it has ended
+            except (OSError, ValueError):
+                pass  # it has ended
         try:
             process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -131,6 +149,33 @@ class Recorder:
             process.stdout.close()
 
     def _listen(self, wake: Callable[[], None]) -> None:
+        """Hear what it says, and put another in its place where it was killed."""
+        for _ in range(1 + MOST_REPLACED):
+            self._hear(wake)
+            with self._lock:
+                if self._has_ended or self._port is None or not self._replace():
+                    break
+        self._has_answered.set()
+
+    def _replace(self) -> bool:
+        """Start it again at its old address: it finds all that was acknowledged on disk."""
+        before = self._process
+        before.wait()
+        for pipe in (before.stdin, before.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:
+                    pass  # what was in it had nobody to read it
+        assert self._settings is not None
+        try:
+            self._process = self._start()
+            self._tell({**asdict(self._settings), "port": self._port})
+        except OSError:
+            return False
+        return True
+
+    def _hear(self, wake: Callable[[], None]) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             try:
@@ -144,4 +189,3 @@ class Recorder:
                 self._has_learned.set()
             elif "wake" in message:
                 wake()
-        self._has_answered.set()

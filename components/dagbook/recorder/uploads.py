@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Lock
 from typing import IO, TYPE_CHECKING
@@ -34,10 +34,16 @@ class Uploads:
         self._bytes = 0
         self._lock = Lock()
 
-    def count(self, number: int, length: int) -> None:
-        """Know what was there before this process."""
-        self._number = max(self._number, number)
-        self._bytes += length
+    def count(self, files: Iterable[tuple[str, int]]) -> None:
+        """Know what was there before this process, each file with its length."""
+        for file, length in files:
+            self._number = max(self._number, int(file.split("/")[1]))
+            self._bytes += length
+        folder = self._folder / ARTIFACTS_FOLDER
+        if folder.is_dir():
+            # Also of what was never acknowledged.
+            numbers = [int(path.name) for path in folder.iterdir()]
+            self._number = max(self._number, *numbers, 0)
 
     def take(self, name: str, body: IO[bytes], length: int) -> tuple[str, int]:
         """Keep a file; it is on disk once this returns.

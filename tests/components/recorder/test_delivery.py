@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import pytest
 
 from dagbook.recorder.calls import Ids
 from dagbook.sinks.delivery import Delivery
-from dagbook.sinks.spool import ASIDE_FOLDER, Spool
+from dagbook.sinks.spool import ASIDE_FOLDER, Spool, is_uploading
 
 if TYPE_CHECKING:
     from conftest import Recording
@@ -218,3 +219,31 @@ def test_a_server_that_comes_back_gets_the_rest(
 
     assert delivery.problem is None
     assert recording.spool.state["calls"] > 0
+
+
+def test_a_large_file_is_given_its_time(
+    record: Record, mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    recording = record(mlflow_server)
+    (tmp_path / "large.bin").write_bytes(bytes(9 * 1024**2))
+    recording.client.log_artifact(recording.run_id, str(tmp_path / "large.bin"))
+    seen: list[tuple[str, bool]] = []
+    send = MlflowClient.log_artifact
+
+    def watched(client: MlflowClient, *told: Any) -> None:
+        uploading = is_uploading(recording.spool.state)
+        seen.append((os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"], uploading))
+        send(client, *told)
+
+    monkeypatch.setattr(MlflowClient, "log_artifact", watched)
+    recording.deliver()
+
+    assert seen == [("64", True)]
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "60"
+    assert not is_uploading(recording.spool.state)
+    (name,) = MlflowClient(tracking_uri=mlflow_server).list_artifacts(
+        recording.spool.state["run_id"]
+    )
+    assert name.file_size == 9 * 1024**2

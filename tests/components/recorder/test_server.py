@@ -470,6 +470,26 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
+def test_another_takes_its_place_when_it_is_killed(record: Record, nowhere: str) -> None:
+    recording = record(nowhere)
+    recording.recorder.learn([("second-word", "DB")], {})
+    client, run_id, uri = recording.client, recording.run_id, recording.recorder.uri
+    client.log_param(run_id, "before", 1)
+    client.log_text(run_id, "one", "a.txt")
+
+    os.kill(recording.recorder.process_id, signal.SIGKILL)
+    client.log_metric(run_id, "after", 2)
+    client.log_text(run_id, "two", "b.txt")
+    client.set_tag(run_id, "a", "second-word")
+
+    assert recording.recorder.uri == uri
+    run = client.get_run(run_id)
+    assert (run.data.params, run.data.metrics) == ({"before": "1"}, {"after": 2.0})
+    assert run.data.tags["a"] == "***DB***"
+    texts = {n: Path(client.download_artifacts(run_id, n)).read_text() for n in ("a.txt", "b.txt")}
+    assert texts == {"a.txt": "one", "b.txt": "two"}
+
+
 def test_the_run_is_owned_as_long_as_its_recorder_takes_calls(record: Record, nowhere: str) -> None:
     recording = record(nowhere)
     owner = recording.spool.owner
