@@ -9,17 +9,16 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from dagbook.context import CONTEXT_FILE_NAME
 from dagbook.errors import DagbookError
 from dagbook.execution.clock import Clock
-from dagbook.execution.events import ExecutionEvent, Warned
-from dagbook.execution.guardian import remove_folders
+from dagbook.execution.events import ExecutionEvent
 from dagbook.execution.held_kernel import HeldKernel
 from dagbook.execution.journal import to_json
+from dagbook.execution.launching import Launch
 from dagbook.execution.place import Place, take_place, unwritable
 from dagbook.execution.plan import Plan, RunOptions, make_plan
 from dagbook.execution.result import (
@@ -30,6 +29,7 @@ from dagbook.execution.result import (
     Resources,
     RunStatus,
 )
+from dagbook.execution.storing import Storing
 from dagbook.execution.undumpable import undumpable
 from dagbook.execution.verdict import Verdict
 from dagbook.execution.words import in_one_line
@@ -37,16 +37,9 @@ from dagbook.notebook import Notebook
 from dagbook.report import REPORTS_FILE_NAME
 
 if TYPE_CHECKING:
-    from dagbook.credentials.delivery import Delivery
     from dagbook.execution.cells import CellRunner
     from dagbook.execution.collector import OutputCollector
-    from dagbook.execution.handover import Handover
-    from dagbook.execution.kernel_user import KernelUser
     from dagbook.execution.messages import Conversation
-    from dagbook.execution.outputs import CellOutputs
-    from dagbook.execution.private_folder import PrivateFolder
-    from dagbook.execution.renewal import Renewal
-    from dagbook.execution.stored_notebook import WrittenAhead
     from dagbook.execution.tracing import Tracing
 
 #: How long a kernel may take to end by itself, so that what the author registered for its
@@ -85,16 +78,10 @@ class Execution:
         self.plan = plan
         self.started_at = time.time()
         self._began = time.monotonic()
-        self._held: HeldKernel | None = None
-        self._handover: Handover | None = None
-        self._renewal: Renewal | None = None
-        self._shared: PrivateFolder | None = None
+        self._launched: Launch | None = None
         self._cells: CellRunner | None = None
-        self._collector: OutputCollector | None = None
+        self._storing = Storing(plan)
         self._tracing: Tracing | None = None
-        self._ahead: WrittenAhead | None = None
-        self._tried_ahead = False
-        self._document: dict[str, Any] = dict(plan.notebook.document)
         self._early_verdict: Verdict | None = None
         self._exceeded: str | None = None
         self._notes: list[str] = []
@@ -142,8 +129,7 @@ class Execution:
             self._close()
             if self._tracing is not None:
                 self._tracing.close()
-            if self._ahead is not None:
-                self._ahead.abandon()
+            self._storing.abandon()
 
     def _raise_masked(self, error: BaseException) -> None:
         """Mask an exception that is on its way; raise another where that cannot be done."""
@@ -187,65 +173,13 @@ class Execution:
         self._place = place
         return place
 
-    def _share(self, place: Place, user: KernelUser) -> None:
-        """Put what the notebook is told where its user can read it, and report back.
-
-        What else the runner writes, the journal above all, is no business of that user's.
-        """
-        from dagbook.execution.private_folder import no_temporary_folder, socket_folder
-
-        self._shared = socket_folder(user)
-        place.journal.event("shared", str(self._shared.whole))
-        place.journal.flush()
-        told = (place.journal.folder / CONTEXT_FILE_NAME).read_bytes()
-        try:
-            (self._shared.inside / CONTEXT_FILE_NAME).write_bytes(told)
-            self._shared.open()
-        except OSError as error:
-            raise no_temporary_folder(error) from None
-
-    @property
-    def _run_folder(self) -> Path:
-        """What the kernel is told and reports lies here."""
-        return self._place.journal.folder if self._shared is None else self._shared.inside
-
     def launch(self, place: Place) -> None:
         """Start the kernel: first of all, for everything else can be done while it boots."""
-        if self.plan.kernel_user is not None:
-            self._share(place, self.plan.kernel_user)
-        if self.plan.credentials is not None:
-            self._hand_over(place, self.plan.credentials)
-        self._held = HeldKernel(self.plan, self._run_folder, self._memory_exceeded, self._handover)
-        kernel = self._held.kernel
-        # Whoever finds a vanished run's journal removes its sockets and control groups too.
-        place.journal.event("sockets", str(kernel.scratch))
-        if kernel.group_folders:
-            place.journal.event("groups", kernel.group_folders)
-        place.journal.flush()
+        self._launched = Launch(self.plan, place)
+        self._launched.start(self._memory_exceeded)
         from dagbook.execution.tracing import Tracing
 
         self._tracing = Tracing(self.plan)
-
-    def _hand_over(self, place: Place, credentials: Delivery) -> None:
-        from dagbook.execution.handover import Handover
-
-        self._handover = Handover(credentials, self.plan.kernel_user)
-        if self._handover.folder is not None:
-            # Whoever finds the journal removes it; so this is known before anything is in it.
-            place.journal.event("private", str(self._handover.folder))
-            place.journal.flush()
-        self._handover.write()
-        if credentials.expires_at is not None:
-            from dagbook.execution.renewal import Renewal, said_of_end
-
-            if credentials.renew is not None and credentials.files:
-                self._renewal = Renewal(credentials, self._handover, self.plan.masker)
-                return
-            said = said_of_end(credentials, self.plan.run_seconds, time.time())
-            if said is not None and self.plan.listener is not None:
-                self.plan.listener(Warned(said))
-
-            self._renewal = Renewal(credentials, self._handover, self.plan.masker)
 
     def execute(self) -> None:
         """Have papermill write the parameters into the notebook and hand its cells back to us.
@@ -272,8 +206,10 @@ class Execution:
         from dagbook.execution.messages import Conversation
         from dagbook.execution.widgets import WidgetRecorder
 
-        assert self._held is not None and self._tracing is not None
-        plan, journal, held = self.plan, self._place.journal, self._held
+        assert self._launched is not None and self._tracing is not None
+        plan, journal, launched = self.plan, self._place.journal, self._launched
+        held = self._held
+        assert held is not None
         for cell in document["cells"]:
             if cell["cell_type"] == "code":
                 cell["outputs"], cell["execution_count"] = [], None
@@ -285,10 +221,10 @@ class Execution:
         if plan.masker:
             self._mask_document(document)
         # A list of our own: for an error papermill inserts marks of its own among the cells.
-        self._document = {**document, "cells": list(document["cells"])}
+        self._storing.document = {**document, "cells": list(document["cells"])}
         cells = [[cell.index, cell.id, cell.role] for cell in self._results.values()]
         parameters = self._masked(dict(plan.parameters))
-        journal.event("document", self._document, parameters, self._masked(cells))
+        journal.event("document", self._storing.document, parameters, self._masked(cells))
         journal.flush()
         conversation = Conversation(held.kernel, plan.output_limits.per_cell, plan.masker)
         try:
@@ -302,7 +238,8 @@ class Execution:
                 preload_page_writer()
             document["metadata"]["language_info"] = info["content"].get("language_info", {})
             widgets = WidgetRecorder(conversation, most_bytes=plan.output_limits.per_cell)
-            self._collector = OutputCollector(journal, plan.output_limits, widgets)
+            collector = OutputCollector(journal, plan.output_limits, widgets)
+            self._storing.collector = collector
             self._cells = CellRunner(
                 notebook=plan.notebook,
                 document=document,
@@ -311,13 +248,13 @@ class Execution:
                 kernel=held.kernel,
                 conversation=conversation,
                 journal=journal,
-                collector=self._collector,
+                collector=collector,
                 clock=clock,
-                reports=self._run_folder / REPORTS_FILE_NAME,
+                reports=launched.run_folder / REPORTS_FILE_NAME,
                 emit=self._emit,
                 results=self._results,
                 over_size=held.over_size,
-                should_stop=plan.should_stop if self._renewal is None else self._should_stop,
+                should_stop=launched.should_stop,
             )
             self._tracing.ask(plan, info["content"], conversation, self._cells.tick)
             self._note_provenance()
@@ -326,10 +263,10 @@ class Execution:
             held.stop_sampling()
             held.kernel.wait(
                 clock.exit_seconds(EXIT_SECONDS),
-                self._while_it_ends(conversation),
+                self._while_it_ends(conversation, collector),
                 conversation.has_kernel_closed,
             )
-            conversation.end_outputs(self._collector.take)
+            conversation.end_outputs(collector.take)
             widgets.store(document)
         finally:
             conversation.close()
@@ -359,15 +296,6 @@ class Execution:
                 raise
             return None
 
-    def _should_stop(self) -> str | None:
-        """Asked several times a second, and by the thread that may speak to the listener."""
-        assert self._renewal is not None
-        if self.plan.listener is not None:
-            # Not by `_emit`: while the kernel is still being asked, there is nothing to note.
-            for text in self._renewal.take_warnings():
-                self.plan.listener(Warned(text))
-        return None if self.plan.should_stop is None else self.plan.should_stop()
-
     def _emit(self, event: ExecutionEvent) -> None:
         self._note_provenance()
         if self.plan.listener is not None:
@@ -385,58 +313,29 @@ class Execution:
     def _good_runs(self) -> Path:
         return self.plan.good_runs or self._place.folder
 
-    def _while_it_ends(self, conversation: Conversation) -> Callable[[], None]:
+    def _while_it_ends(
+        self, conversation: Conversation, collector: OutputCollector
+    ) -> Callable[[], None]:
         """What is done while the kernel ends: most of what is left to do."""
-        assert self._collector is not None
-        collector = self._collector
 
         def meanwhile() -> None:
             conversation.take_late_outputs(collector.take)
             while collector.stored.prepare_one():
                 pass
-            self._write_ahead()
+            if self._cells is not None and self._cells.verdict is None:
+                self._storing.write_ahead(self._place, self._results.values())
 
         return meanwhile
 
-    def _write_ahead(self) -> None:
-        """Write the cells of a run that went well: the kernel takes its time to end."""
-        from dagbook.execution.stored_notebook import WrittenAhead, complete_cells
-
-        assert self._cells is not None
-        if self._cells.verdict is not None or self._tried_ahead:
-            return
-        self._tried_ahead = True
-        path = self._place.notebook(RunStatus.SUCCEEDED)
-        outputs, stored = self._outputs()
-        # Without outputs: they are written as they are stored, and papermill, which looks through
-        # the cells after us, wants its own kind of them.
-        complete_cells(self._document, outputs, self._results.values(), fill=False)
-        with suppress(OSError):  # told in the end, when it still cannot be written
-            self._ahead = WrittenAhead(path, self._document, outputs, stored)
-
     def show_outputs(self, document: Any) -> None:
-        """Give papermill the outputs, where it is papermill that stores them.
-
-        It would otherwise write out a notebook nobody asked it for, at the cost of a second
-        one: then its document stays without.
-        """
-        import nbformat
-
-        if self._collector is not None:
-            for position, outputs in self._collector.outputs.items():
-                document.cells[position].outputs = nbformat.from_dict(outputs.finished())
+        """Give papermill the outputs, where it is papermill that stores them."""
+        self._storing.show_outputs(document)
 
     def finish(self, place: Place) -> ExecutionResult:
         """Write the notebook, put it in its place, and say how it ended."""
-        from dagbook.execution.stored_notebook import complete_document, write_notebook
-
         self._close()
         result = self.result()
         if not result.succeeded:
-            if self._ahead is not None:
-                # It has come to another end after all: with a banner, other cells than those.
-                self._ahead.abandon()
-                self._ahead = None
             from dagbook.execution.last_good import compare_with_last_good
 
             # Before the notebook is written: it may take the good one's place.
@@ -454,29 +353,7 @@ class Execution:
             )
         stopped_at = None if self._cells is None else self._cells.stopped_at
         try:
-            outputs, stored = self._outputs()
-            place.journal.end_run(result, stopped_at)
-            result.executed_notebook = place.notebook(result.status)
-            complete_document(
-                self._document,
-                outputs,
-                result,
-                stopped_at=stopped_at,
-                size=self.plan.size,
-                sizes=self.plan.sizes,
-                fill=self.plan.html,
-            )
-            write_notebook(
-                result.executed_notebook,
-                self._document,
-                journal=place.journal.folder,
-                stored=stored,
-                ahead=self._ahead,
-            )
-            if self.plan.html:
-                from dagbook.execution.page import write_page
-
-                write_page(result, self._document)
+            self._storing.store(result, place, stopped_at)
         except DagbookError as unstored:
             result.tell_unstored(str(unstored))
             place.journal.end_run(result, stopped_at)
@@ -487,18 +364,6 @@ class Execution:
         else:
             place.journal.discard()
         return result
-
-    def _outputs(self) -> tuple[dict[int, CellOutputs], dict[int, bytes]]:
-        """What came out by position, and as it is stored by cell."""
-        if self._collector is None:
-            return {}, {}
-        outputs, stored, cells = (
-            self._collector.outputs,
-            self._collector.stored,
-            self._document["cells"],
-        )
-        # By the cells themselves: a banner will change their positions.
-        return outputs, {id(cells[position]): stored.of(position) for position in outputs}
 
     def result(self) -> ExecutionResult:
         """What it all came to."""
@@ -522,7 +387,7 @@ class Execution:
                 *plan.notebook.notes,
                 *self._notes,
                 *self._last_words(verdict),
-                *self._unrenewed,
+                *([] if self._launched is None else self._launched.notes),
             ],
             provenance=None if self._tracing is None else self._tracing.complete(),
         )
@@ -531,11 +396,6 @@ class Execution:
 
             return masked_result(result, plan.masker)
         return result
-
-    @property
-    def _unrenewed(self) -> list[str]:
-        note = None if self._renewal is None else self._renewal.note
-        return [] if note is None else [note]
 
     def _last_words(self, verdict: Verdict) -> list[str]:
         if verdict.status is not RunStatus.KILLED or self._held is None:
@@ -569,15 +429,11 @@ class Execution:
         if self._cells is not None:
             self._cells.verdict = self._cells.verdict or verdict
 
+    @property
+    def _held(self) -> HeldKernel | None:
+        return None if self._launched is None else self._launched.held
+
     def _close(self) -> None:
         """End the kernel and everything it started. Safe to call twice."""
-        if self._renewal is not None:
-            self._renewal.stop()
-        try:
-            if self._held is not None:
-                self._held.close()
-        finally:
-            if self._handover is not None:
-                self._handover.remove()
-            if self._shared is not None:
-                remove_folders([str(self._shared.whole)])
+        if self._launched is not None:
+            self._launched.close()
