@@ -122,3 +122,12 @@ def side_label(shape: Shape) -> Any:
         ),
     )
     return made
+
+
+MakeField = Callable[[Shape], Field]
+
+
+def indent() -> Any:
+    """The layout of what belongs to a title above it."""
+    # A new one each: a layout that is shared is hidden with the first that is.
+    return widgets.Layout(margin="0 0 6px 0", padding="0 0 0 12px", border_left="2px solid #8884")

@@ -12,10 +12,10 @@ from dagbook.errors import DagbookError
 from dagbook_magics.commands.run import outcome
 from dagbook_magics.commands.schedule import reload_services, said_change, start_services
 from dagbook_magics.form.field import Field
-from dagbook_magics.form.group_fields import MappingField
 from dagbook_magics.form.making import make_field
 from dagbook_magics.form.own_credentials import OwnCredentials
 from dagbook_magics.form.parameter_shapes import parameter_shapes
+from dagbook_magics.form.row_fields import MappingField
 from dagbook_magics.form.shape import UNSET, Kind, Shape, shape_of
 from dagbook_magics.note import Note
 from dagbook_magics.situation import Situation

@@ -1,22 +1,15 @@
-"""Fields made of fields: objects, lists, names with values, and one of several kinds."""
+"""Fields made of fields: objects, and one of several kinds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import ipywidgets as widgets
 
-from dagbook_magics.form.field import LABEL_WIDTH, Field, Loc, side_label
+from dagbook_magics.form.field import LABEL_WIDTH, Field, Loc, MakeField, indent
 from dagbook_magics.form.shape import UNSET, Kind, Shape
 from dagbook_magics.form.text_values import is_template
-
-MakeField = Callable[[Shape], Field]
-
-
-def _indent() -> Any:
-    # A new one each: a layout that is shared is hidden with the first that is.
-    return widgets.Layout(margin="0 0 6px 0", padding="0 0 0 12px", border_left="2px solid #8884")
 
 
 class ObjectField(Field):
@@ -31,7 +24,7 @@ class ObjectField(Field):
         body = [field.widget for field in self._fields.values()]
         if shape.label:
             title = widgets.HTML(f"<b>{shape.label}</b>", layout=widgets.Layout(margin="0"))
-            inner = widgets.VBox(body, layout=_indent())
+            inner = widgets.VBox(body, layout=indent())
             self.widget = widgets.VBox([title, self._message, inner])
         else:
             self.widget = widgets.VBox([self._message, *body])
@@ -66,181 +59,6 @@ class ObjectField(Field):
         return dict(self._fields.items())
 
 
-class _Row:
-    """One line of a list or mapping, with the button that takes it away."""
-
-    def __init__(self, field: Field, name: Any, label: str, on_remove: Callable[[Any], None]):
-        self.field = field
-        self.name = name
-        button = widgets.Button(
-            icon="times",
-            tooltip=f"Remove from {label}",
-            layout=widgets.Layout(width="34px", height="28px"),
-        )
-        button.add_class("dagbook-remove")
-        button.on_click(lambda _: on_remove(self))
-        parts = [] if name is None else [name]
-        self.widget = widgets.HBox([*parts, field.widget, button])
-
-
-class ListField(Field):
-    """Values one below the other, with a button for one more."""
-
-    def __init__(self, shape: Shape, make: MakeField) -> None:
-        super().__init__(shape)
-        assert shape.item is not None
-        self._item, self._make = shape.item, make
-        self._rows: list[_Row] = []
-        self._template: str | None = None
-        self._body = widgets.VBox([])
-        # "Owners" are added one owner at a time; what "Run after" has no word for is one more.
-        one = shape.label.lower()[:-1] if shape.label.endswith("s") else "one"
-        add = widgets.Button(description=f"Add {one}", icon="plus")
-        add.layout.width = "auto"
-        add.on_click(self._on_add)
-        title = side_label(shape)
-        self.widget = self.framed(
-            widgets.HBox([title, widgets.VBox([self._body, add], layout=widgets.Layout(flex="1"))])
-        )
-
-    @property
-    def value(self) -> Any:
-        """What its rows say; rows that are empty do not count."""
-        if self._template is not None and not self._rows:
-            return self._template
-        values = [row.field.value for row in self._rows]
-        values = [value for value in values if value is not UNSET]
-        return values or UNSET
-
-    def set(self, value: Any) -> None:
-        """Show a value."""
-        self._template = value if is_template(value) else None
-        self._rows = []
-        for item in value if isinstance(value, list) else ():
-            self._append(item)
-        self._show()
-
-    def _append(self, value: Any) -> None:
-        field = self._make(self._item)
-        field.set(value)
-        field.on_change(self.changed)
-        self._rows.append(_Row(field, None, self.shape.label, self._on_remove))
-
-    def _on_add(self, _: Any) -> None:
-        self._append(UNSET)
-        self._show()
-
-    def _on_remove(self, row: _Row) -> None:
-        self._rows.remove(row)
-        self._show()
-        self.changed()
-
-    def _show(self) -> None:
-        self._body.children = [row.widget for row in self._rows]
-
-    def own_problems(self) -> Iterator[tuple[Loc, str]]:
-        """Those of its rows."""
-        if self.shape.required and self.value is UNSET:
-            yield (), "is needed"
-        for number, row in enumerate(self._rows):
-            for loc, text in row.field.own_problems():
-                yield (number, *loc), text
-
-    def children(self) -> dict[str | int, Field]:
-        """The fields of its rows, by number from 0."""
-        return {number: row.field for number, row in enumerate(self._rows)}
-
-
-class MappingField(Field):
-    """Names with values. Names that are known from elsewhere stand there from the start.
-
-    Args:
-        known: shapes of values that are asked for by name, such as a notebook's parameters.
-    """
-
-    def __init__(self, shape: Shape, make: MakeField, known: tuple[Shape, ...] = ()) -> None:
-        super().__init__(shape)
-        assert shape.item is not None
-        self._item, self._make = shape.item, make
-        self._known = {part.key: make(part) for part in known}
-        self._rows: list[_Row] = []
-        self._template: str | None = None
-        self._body = widgets.VBox([])
-        for field in self._known.values():
-            field.on_change(self.changed)
-        title = widgets.HTML(f"<b>{shape.label}</b>", layout=widgets.Layout(margin="0"))
-        inside = [field.widget for field in self._known.values()]
-        inside.append(self._body)
-        if not known:
-            add = widgets.Button(description="Add a value", icon="plus")
-            add.layout.width = "auto"
-            add.on_click(self._on_add)
-            inside.append(add)
-        self.widget = widgets.VBox([self.framed(title), widgets.VBox(inside, layout=_indent())])
-
-    @property
-    def value(self) -> Any:
-        """The names that have a value."""
-        if self._template is not None:
-            return self._template
-        said = {key: field.value for key, field in self._known.items()}
-        for row in self._rows:
-            if row.name.value.strip():
-                said[row.name.value.strip()] = row.field.value
-        said = {key: value for key, value in said.items() if value is not UNSET}
-        return said or UNSET
-
-    def set(self, value: Any) -> None:
-        """Show a value."""
-        self._template = value if is_template(value) else None
-        values = value if isinstance(value, dict) else {}
-        for key, field in self._known.items():
-            field.set(values.get(key, UNSET))
-        self._rows = []
-        for key, item in values.items():
-            if key not in self._known:
-                self._append(key, item)
-        self._show()
-
-    def _append(self, key: str, value: Any) -> None:
-        field = self._make(self._item)
-        field.set(value)
-        field.on_change(self.changed)
-        name = widgets.Text(key, placeholder="name", layout=widgets.Layout(width="140px"))
-        name.continuous_update = False
-        name.observe(self.changed, names="value")
-        self._rows.append(_Row(field, name, self.shape.label, self._on_remove))
-
-    def _on_add(self, _: Any) -> None:
-        self._append("", UNSET)
-        self._show()
-
-    def _on_remove(self, row: _Row) -> None:
-        self._rows.remove(row)
-        self._show()
-        self.changed()
-
-    def _show(self) -> None:
-        self._body.children = [row.widget for row in self._rows]
-
-    def own_problems(self) -> Iterator[tuple[Loc, str]]:
-        """Those of its values; a value without a name."""
-        for key, field in self._known.items():
-            for loc, text in field.own_problems():
-                yield (key, *loc), text
-        for row in self._rows:
-            name = row.name.value.strip()
-            if not name and row.field.value is not UNSET:
-                yield (), "a value lacks its name"
-            for loc, text in row.field.own_problems():
-                yield (name, *loc), text
-
-    def children(self) -> dict[str | int, Field]:
-        """The fields of its values, by name."""
-        named = {row.name.value.strip(): row.field for row in self._rows}
-        return {**self._known, **named}
-
-
 class UnionField(Field):
     """One of several kinds: first which, then its fields."""
 
@@ -258,7 +76,7 @@ class UnionField(Field):
             layout=widgets.Layout(width="auto", max_width="560px"),
         )
         self._which.observe(self._on_choice, names="value")
-        self._body = widgets.VBox([], layout=_indent())
+        self._body = widgets.VBox([], layout=indent())
         self.widget = widgets.VBox([self.framed(self._which), self._body])
         self._show()
 

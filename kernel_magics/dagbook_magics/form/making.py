@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dagbook_magics.form.field import Field
-from dagbook_magics.form.group_fields import ListField, MappingField, ObjectField, UnionField
+from dagbook_magics.form.group_fields import ObjectField, UnionField
+from dagbook_magics.form.row_fields import ListField, MappingField
 from dagbook_magics.form.schedule_field import ScheduleField
 from dagbook_magics.form.shape import Kind, Shape
 from dagbook_magics.form.simple_fields import (

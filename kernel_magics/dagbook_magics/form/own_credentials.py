@@ -57,6 +57,10 @@ class OwnCredentials:
 
     def _show(self) -> None:
         there = kept(self._root)
+        for made in self._inputs.values():
+            # A front end may save what its widgets hold: none of ours holds a value any more.
+            made.value = ""
+            made.close()
         self._inputs = {}
         rows: list[Any] = []
         for name in self._shown:
