@@ -204,7 +204,7 @@ def test_a_refused_run_fails_in_one_line_without_a_kernel_and_without_a_retry(
     assert ran.failure.description == str(refusal.value)
     assert "Did you mean `rate`?" in str(refusal.value)
     assert ran.attempts == 1
-    assert ran.metadata == {"status": "refused"}
+    assert ran.metadata == {"status": "refused", "reason": str(refusal.value)}
     assert not (bench.root / "runs").exists()
 
 
