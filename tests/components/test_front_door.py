@@ -72,8 +72,9 @@ def test_tools_that_probe_for_special_names_get_a_plain_answer() -> None:
     assert not hasattr(dagbook, "__wrapped__")
 
 
-def test_what_is_not_there_yet_is_not_offered() -> None:
-    assert not hasattr(dagbook, "load_ipython_extension")
+def test_the_extension_of_notebooks_is_handed_on_unloaded() -> None:
+    code = "import sys, dagbook\ndagbook.load_ipython_extension\nprint('dagbook_magics' in sys.modules)"
+    assert run_python(code) == "False\n"
 
 
 def test_a_module_of_the_package_can_be_imported_from_it() -> None:
