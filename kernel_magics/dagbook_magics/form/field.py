@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
@@ -13,6 +14,8 @@ from dagbook_magics.form.shape import UNSET, Shape
 Loc = tuple[str | int, ...]
 
 LABEL_WIDTH = "130px"
+#: So many characters of a value are shown that has no input.
+_LONGEST = 80
 
 
 class Field:
@@ -27,16 +30,32 @@ class Field:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self._listeners: list[Callable[[], None]] = []
+        self._given: Any = UNSET
+        self._is_as_given = False
         self._error = ""
         self._message = widgets.HTML(layout=widgets.Layout(display="none", margin="0"))
 
     @property
     def value(self) -> Any:
-        """What it says, as it stands in YAML; `UNSET` where it says nothing."""
+        """What it says, as it stands in YAML; `UNSET` where it says nothing.
+
+        As long as the reader changes nothing in it, it is to the letter what it was given: also
+        what its input cannot show.
+        """
+        return self._given if self._is_as_given else self.said
+
+    @property
+    def said(self) -> Any:
+        """What stands in its input."""
         raise NotImplementedError
 
     def set(self, value: Any) -> None:
         """Show a value; `UNSET` empties the field."""
+        self.show(value)
+        self._given, self._is_as_given = value, value is not UNSET
+
+    def show(self, value: Any) -> None:
+        """Have a value stand in its input, as far as that can show it."""
         raise NotImplementedError
 
     def own_problems(self) -> Iterator[tuple[Loc, str]]:
@@ -53,6 +72,7 @@ class Field:
 
     def changed(self, *_: Any) -> None:
         """Tell those who listen."""
+        self._is_as_given = False
         for listener in self._listeners:
             listener()
 
@@ -102,6 +122,17 @@ def labelled(shape: Shape, **options: Any) -> dict[str, Any]:
         "layout": widgets.Layout(width="auto", max_width="560px"),
         **options,
     }
+
+
+def as_written(value: Any) -> Any:
+    """A line for a value that an input cannot show; it stays as it is until it is changed."""
+    return widgets.HTML(f"<span>as written: <code>{escape(short(value))}</code></span>")
+
+
+def short(value: Any) -> str:
+    """The beginning of a value, as it would be written in one line."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
 
 
 def default_text(shape: Shape) -> str:
