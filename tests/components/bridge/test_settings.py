@@ -148,6 +148,24 @@ def test_a_change_keeps_comments_and_is_said_in_words(bridge: Bridge, written: P
     )
 
 
+def test_an_empty_value_of_a_parameter_is_a_value(bridge: Bridge, written: Path) -> None:
+    form = {"schedule": "0 6 * * *", "parameters": {"rates": []}, "tags": {"tier": ""}}
+    told = bridge.ask("preview", notebook="churn.ipynb", attributes=form)
+    assert told["text"].endswith('  tags: {tier: ""}\n  parameters: {rates: []}\n')
+
+
+def test_parameters_that_are_no_mapping_are_said_at_their_field(
+    bridge: Bridge, written: Path
+) -> None:
+    form = {"schedule": "0 6 * * *", "parameters": "days=3"}
+    (error,) = bridge.ask("validate", notebook="churn.ipynb", attributes=form)["errors"]
+    assert error["loc"] == ["parameters"]
+    with pytest.raises(BridgeError) as raised:
+        bridge.ask("write", notebook="churn.ipynb", attributes=form)
+    assert raised.value.code is Code.REFUSED
+    assert written.read_text() == WRITTEN
+
+
 def test_settings_that_changed_on_disk_are_not_written_over(bridge: Bridge, written: Path) -> None:
     base = bridge.ask("settings", notebook="churn.ipynb")["base"]
     written.write_text(WRITTEN.replace("gold", "silver"))
