@@ -82,6 +82,8 @@ class Field:
         if child is not None:
             child.show_error(loc[1:], text)
             return
+        # Where the place has no field of its own, its name says what is meant.
+        text = f"{'.'.join(map(str, loc))}: {text}" if loc else text
         self._error = f"{self._error} {text}".strip()
         # Announced by a screen reader as it appears; the sign says the same as the colour.
         self._message.value = (

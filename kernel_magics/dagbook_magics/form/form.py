@@ -144,7 +144,7 @@ class Form:
         for loc, text in wrong:
             at = self._fields.get(str(loc[0])) if loc else None
             if at is None:
-                others.append(text)
+                others.append(f"{'.'.join(map(str, loc))}: {text}" if loc else text)
             else:
                 at.show_error(tuple(loc[1:]), text)
         self._tell(Note("; ".join(others), is_warning=True) if others else None)
