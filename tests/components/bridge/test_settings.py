@@ -288,6 +288,28 @@ def test_one_of_several_components_of_a_file_is_not_taken_out(
     )
 
 
+@pytest.mark.parametrize("ignored", [None, "*.csv"])
+def test_a_folder_becomes_no_project_where_nothing_can_be_written(
+    tmp_path: Path,
+    new_notebook: Callable[..., Path],
+    open_bridge: Callable[[Path], Bridge],
+    ignored: str | None,
+) -> None:
+    folder = tmp_path / "loose"
+    new_notebook(folder / "churn.ipynb")
+    (folder / "broken.ipynb").write_text("{")
+    if ignored is not None:
+        (folder / ".gitignore").write_text(ignored)
+    before = sorted(folder.rglob("*"))
+    bridge = open_bridge(folder)
+    for notebook, when in (("broken.ipynb", "daily 06:00"), ("churn.ipynb", "daily 24:00")):
+        with pytest.raises(BridgeError) as raised:
+            bridge.ask("write", notebook=notebook, wish={"schedule": when}, init=True)
+        assert raised.value.code is Code.REFUSED
+    assert [path for path in sorted(folder.rglob("*")) if ".dagbook" not in path.parts] == before
+    assert ignored is None or (folder / ".gitignore").read_text() == ignored
+
+
 def test_a_folder_becomes_a_project_when_asked(
     tmp_path: Path,
     new_notebook: Callable[..., Path],
