@@ -62,8 +62,10 @@ class Form:
         self._makes_project = makes_project and situation.project is None
         # Where there is no project yet nothing can be asked of it: it is made first.
         if self._makes_project:
+            from dagbook.notebook import read_notebook
             from dagbook.project import create_project
 
+            read_notebook(situation.notebook)  # or it would be made for a file that is none
             create_project(situation.root)
             situation.__dict__.pop("project", None)
         schema = situation.ask("form_schema", component=component)
@@ -211,15 +213,21 @@ class Form:
     def _trial(self) -> Note | None:
         """Try it; what came of it where it worked, None where it did not."""
         name = self._situation.name
-        self._tell(Note(f"Trying {name} …"))
+        self._tell(Note(f"Trying {name} … Interrupt the kernel to cancel."))
 
         def progress(event: Mapping[str, Any]) -> None:
             if "cell" in event:
                 self._tell(Note(f"Trying {name}: cell {event['cell']} of {event['of']}"))
 
-        told = self._situation.ask(
-            "trial", on_event=progress, timeout=_LONGEST_TRIAL, component=self._component
-        )
+        try:
+            told = self._situation.ask(
+                "trial", on_event=progress, timeout=_LONGEST_TRIAL, component=self._component
+            )
+        except KeyboardInterrupt:
+            # The kernel was interrupted; nobody above would say anything of it.
+            then = "" if "schedule" in self._before else " Not scheduled."
+            self._tell(Note(f"The trial of {name} was cancelled.{then}", is_warning=True))
+            return None
         worked: bool = told["state"] == "succeeded"
         note = outcome(self._situation, told)
         if not worked and "schedule" not in self._before:
