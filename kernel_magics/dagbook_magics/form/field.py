@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from dagbook_magics.form.shape import UNSET, Shape
+from dagbook_magics.note import marked
 
 Loc = tuple[str | int, ...]
 
@@ -110,7 +111,7 @@ class Field:
         """The field's input with its help below, and the place for its error."""
         parts = [body, self._message]
         if self.shape.help:
-            said = f'<div class="dagbook-help">{escape(self.shape.help)}</div>'
+            said = f'<div class="dagbook-help">{marked(self.shape.help)}</div>'
             parts.insert(1, widgets.HTML(said, layout=widgets.Layout(margin="0")))
         return widgets.VBox(parts, layout=widgets.Layout(margin="0 0 6px 0"))
 

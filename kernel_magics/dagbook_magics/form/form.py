@@ -29,7 +29,8 @@ _LONGEST_TRIAL = 7 * 86400.0
 # Where a theme has its own colours they are taken; elsewhere the page's.
 _STYLE = """<style>
 .dagbook-form { max-width: 760px; padding: 4px 2px; }
-.dagbook-form .widget-label, .dagbook-form label { font-weight: 600; }
+.dagbook-form .widget-label, .dagbook-form label { font-weight: 600; white-space: normal;
+  height: auto; line-height: 1.25; align-self: center; }
 .dagbook-form .dagbook-help { margin: 0 0 0 134px; opacity: .75; font-size: .9em; line-height: 1.35;
   color: var(--jp-ui-font-color1, currentColor); }
 .dagbook-form .dagbook-error { margin: 0 0 0 134px; font-weight: 600;

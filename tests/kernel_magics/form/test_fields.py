@@ -176,9 +176,15 @@ def test_an_error_stands_at_the_field_it_is_about(real: dict[str, Any]) -> None:
     assert owners.children()[0].errors == ["is neither an address nor a team"]
     assert owners.children()[1].errors == []
     form.show_error(("limits", "no_such_key"), "is not known")
-    assert form.children()["limits"].errors == ["is not known"]
+    assert form.children()["limits"].errors == ["no_such_key: is not known"]
     form.clear_errors()
     assert form.errors == []
+
+
+def test_code_in_a_help_text_is_shown_as_code() -> None:
+    field = field_of({"type": "string", "description": "An address, or `team:` & a name"})
+    shown = "".join(getattr(part, "value", "") for part in field.widget.children)
+    assert "An address, or <code>team:</code> &amp; a name</div>" in shown
 
 
 def test_an_error_text_cannot_break_the_page() -> None:
