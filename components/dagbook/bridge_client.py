@@ -262,8 +262,8 @@ class Bridge:
             why = "" if process is None else f" ({process.how_it_ended})"
             raise BridgeError(
                 Code.DOWN,
-                f"the bridge to {self.root} ended several times{why}: it is started again in "
-                f"{left:.0f} s",
+                f"the process that answers for {self.root} ended several times{why}: it is started "
+                f"again in {left:.0f} s",
                 last_words=() if process is None else process.last_words,
             )
 

@@ -224,7 +224,7 @@ class BridgeProcess:
             waiting, self._pending = list(self._pending.values()), {}
         if not waiting:
             return
-        text = f"the bridge ended before it answered ({self.how_it_ended})"
+        text = f"the process that answers for the project ended before it did ({self.how_it_ended})"
         for future, _ in waiting:
             if not future.done():
                 future.set_exception(BridgeError(Code.DOWN, text, last_words=self.last_words))
@@ -247,7 +247,7 @@ class BridgeProcess:
             raise BridgeError(
                 Code.DOWN,
                 f"{self._python.path} ({self._python.origin}) has dagbook {hello.get('dagbook')}, "
-                "which speaks another version of the bridge: install the same dagbook there",
+                "which is not understood here: install the same dagbook there",
             )
         return hello
 
@@ -255,9 +255,10 @@ class BridgeProcess:
         said = " ".join(self._said)
         python = f"{self._python.path} ({self._python.origin})"
         if "No module named dagbook" in said or "No module named 'dagbook" in said:
-            text = f"{python} has no dagbook with a bridge: {self._python.path} -m pip install 'dagbook[dagster]'"
+            text = f"{python} has no dagbook that can answer here: {self._python.path} -m pip install 'dagbook[dagster]'"
         elif "Unknown option: -P" in said or "unknown option -P" in said.lower():
             text = f"{python} is too old: dagbook needs Python 3.11 or newer"
         else:
-            text = f"the bridge does not start in {python}: {self.how_it_ended}"
+            ended = self.how_it_ended
+            text = f"the process that answers for the project does not start in {python}: {ended}"
         return BridgeError(Code.DOWN, text, last_words=self.last_words)

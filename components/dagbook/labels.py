@@ -48,6 +48,25 @@ LABELS: dict[str, str] = {
     "schema_version": "Version of the settings",
 }
 
+#: What a form says below an attribute whose own description is in Dagster's words, which are
+#: those of whoever writes YAML.
+HELP: dict[str, str] = {
+    "schedule.own_job": "Give the schedule a job of its own, so that Dagster shows it on the "
+    "notebook's page. Costs about 32 KB in every load of the project.",
+    "deps": "What has to run before, each by its name in Dagster.",
+    "experiment.name": "The MLflow experiment. Default: the notebook's name in Dagster. Names in "
+    "braces are filled in at run time.",
+    "key": "What the notebook is called in Dagster, parts separated by slashes. Default: the "
+    "folder its settings lie in.",
+    "group": "The group it is shown in, in Dagster.",
+    "tags": "Tags to find it by, in Dagster.",
+    "engine": "Who runs the notebook: `dagbook`, or `dagstermill` for a notebook that was written "
+    "for it. The latter needs `pip install 'dagbook[dagstermill]'`.",
+    "dagstermill.inputs": "Variables that the notebook finds set to results of others, each by "
+    "its name in Dagster. They run before it.",
+    "schema_version": "The version that the settings were written for. Left out, it is 1.",
+}
+
 
 def label_of(*keys: object) -> str:
     """What an attribute is called; one without a name of its own is called by its key.

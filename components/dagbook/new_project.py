@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import keyword
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dagbook.atomic_write import write_atomically
@@ -20,6 +21,7 @@ from dagbook.project import (
     read_dg_table,
     require_project,
 )
+from dagbook.trust import distrust_project, is_trusted, trust_project
 
 #: The module that loads a project without Python of its own.
 LOCATION_MODULE = "dagbook.location"
@@ -40,6 +42,52 @@ def make_project(root: Path, name: str | None) -> tuple[Project, list[Path]]:
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise DagbookError(f"cannot make a project in {root}: {reason}") from error
+
+
+@contextmanager
+def project_made_for(root: Path) -> Iterator[tuple[Project, bool]]:
+    """The project of a folder, made where there is none, and whether it was.
+
+    Where what it was made for fails, what was made is taken away again.
+
+    Raises:
+        DagbookError: the folder cannot hold a project; the text says why.
+    """
+    root = absolute_path(root)
+    ignored = root / ".gitignore"
+    before = ignored.read_bytes() if ignored.is_file() else None
+    was_trusted = _is_trusted(root)
+    project, made = make_project(root, None)
+    try:
+        yield project, root / "dg.toml" in made
+    except BaseException:
+        if root / "dg.toml" in made:
+            with suppress(OSError, DagbookError):
+                _take_away(project, made, before)
+                if not was_trusted:
+                    distrust_project(root)
+        raise
+
+
+def _is_trusted(root: Path) -> bool:
+    try:
+        return is_trusted(root)
+    except DagbookError:
+        return False
+
+
+def _take_away(project: Project, made: list[Path], ignored: bytes | None) -> None:
+    (project.root / "dg.toml").unlink()
+    path = project.root / ".gitignore"
+    if path in made and ignored is None:
+        path.unlink()
+    elif path in made and ignored is not None:
+        write_atomically(path, ignored.decode())
+    if project.defs_folder in made:
+        (project.defs_folder / ".gitkeep").unlink()
+        # What somebody put there meanwhile stays, and so do the folders around it.
+        project.defs_folder.rmdir()
+        project.defs_folder.parent.rmdir()
 
 
 def _make_project(root: Path, name: str | None) -> tuple[Project, list[Path]]:
@@ -80,8 +128,6 @@ def _make_project(root: Path, name: str | None) -> tuple[Project, list[Path]]:
 
 def _trust(root: Path) -> None:
     """Whoever makes a project trusts it; where that cannot be written down they are asked later."""
-    from dagbook.trust import is_trusted, trust_project
-
     with suppress(DagbookError):
         if not is_trusted(root):
             trust_project(root)

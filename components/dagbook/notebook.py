@@ -211,11 +211,16 @@ def _cell(index: int, cell: dict[str, Any], language: str, label: str, notes: li
     read.role, read.results, read.settings = said.role, said.results, said.settings
     notes.extend(f"cell {index + 1}: {note}" for note in said.notes)
     if language == "python" and "%%dagster" in read.source:
-        _refuse_late_magic(read.source, where)
+        refuse_late_magic(read.source, where)
     return read
 
 
-def _refuse_late_magic(source: str, where: str) -> None:
+def refuse_late_magic(source: str, where: str) -> None:
+    """Refuse a cell in which `%%dagster` is not the first line.
+
+    Raises:
+        DagbookError: it is not.
+    """
     names, body = split_cell_magics(source)
     late = "dagster" in names[1:]
     if not late and "%%dagster" in body:

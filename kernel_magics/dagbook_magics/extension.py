@@ -20,11 +20,15 @@ _KEPT = "_dagbook_extension"
 
 def load(shell: InteractiveShell) -> None:
     """Hang ours into a shell. A second time takes the first out: code may have changed."""
+    from IPython.core.magic import no_var_expand
+
     unload(shell)
     lines = RoleLines()
     seen = CellsSeen()
     watch = CellWatch(shell, TagOffer(shell), seen)
     magic = LineMagic(shell, seen)
+    # It fills in names itself: IPython's way takes one of two braces away.
+    no_var_expand(LineMagic.line)
     shell.register_magic_function(magic.line, "line", NAME)
     shell.register_magic_function(magic.cell, "cell", NAME)
     shell.set_hook("complete_command", magic.completions, str_key=f"%{NAME}")

@@ -69,7 +69,7 @@ class LineMagic:
 
     def line(self, line: str) -> Any:
         """Do what the words behind `%dagster` say."""
-        words = _split(line)
+        words = _split(self._filled_in(line))
         parser, run = parser_of(words)
         try:
             args = parser.parse_args(words[1:] if _names_command(words) else words)
@@ -78,6 +78,16 @@ class LineMagic:
         except HelpShown:
             return None
         return run(Situation(self._shell, self._seen, args.notebook), args)
+
+    def _filled_in(self, line: str) -> str:
+        """The line with `{names}` of the notebook's filled in, as IPython does for its magics.
+
+        But for two braces, which IPython takes for one: those a run fills in.
+        """
+        doubled = line.replace("{{", "{{{{").replace("}}", "}}}}")
+        # Three frames above this one is whoever wrote the line, behind IPython's `run_line_magic`.
+        filled = str(self._shell.var_expand(doubled, depth=3))
+        return line if filled == doubled else filled
 
     def cell(self, line: str, cell: str) -> Any:
         """Check and preview the settings below `%%dagster`; write them where `--save` says so."""

@@ -84,7 +84,7 @@ class Note:
         """For a notebook."""
         # The word and not the colour alone says that it is a warning.
         mark = "<strong>⚠ </strong>" if self.is_warning else ""
-        parts = [f"<div>{mark}{self._linked(_marked(self.title))}</div>"]
+        parts = [f"<div>{mark}{self._linked(marked(self.title))}</div>"]
         columns = self._columns()
         if self.rows:
             body = "".join(
@@ -135,7 +135,7 @@ class Note:
         return [at for at in range(len(rows[0].cells)) if any(row.cells[at] for row in rows)]
 
 
-def _marked(text: str) -> str:
+def marked(text: str) -> str:
     """HTML of a sentence in which code stands between backquotes."""
     parts = escape(text).split("`")
     if len(parts) % 2 == 0:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dagbook.errors import DagbookError, did_you_mean
+from dagbook.notebook_file import TEXT_SUFFIXES
 
 #: Jupyter names the notebook for its kernel when that starts; it does not say when it is renamed.
 JUPYTER_VARIABLE = "JPY_SESSION_NAME"
@@ -29,10 +30,13 @@ def find_notebook(names: Mapping[str, Any], given: str | None = None) -> Path:
     """
     if given:
         path = Path(given).expanduser().absolute()
-        if path.is_file():
+        if path.is_file() and path.suffix in (".ipynb", *TEXT_SUFFIXES):
             return path
-        near = sorted(each.name for each in path.parent.glob("*.ipynb"))
-        raise DagbookError(f"{given} does not exist. {did_you_mean(path.name, near)}")
+        wrong = "is no notebook" if path.exists() else "does not exist"
+        folder = path if path.is_dir() else path.parent
+        near = sorted(each.name for each in folder.glob("*.ipynb"))
+        known = did_you_mean(path.name, near) if near else "Its folder holds no notebook"
+        raise DagbookError(f"{given} {wrong}. {known}")
     named = names.get(VSCODE_NAME)
     if isinstance(named, str) and named.endswith(".ipynb"):
         return _saved(Path(named))

@@ -79,12 +79,37 @@ class Situation:
         Raises:
             DagbookError: there is no answer; the text says why.
         """
+        return self.ask_project(verb, on_event, notebook=self.name, **arguments)
+
+    def ask_project(self, verb: str, on_event: Tell | None = None, **arguments: Any) -> Any:
+        """Ask about the whole project.
+
+        Raises:
+            DagbookError: there is no answer; the text says why.
+        """
+        from dagbook.bridge_protocol import BridgeError, Code
+
+        try:
+            return self.bridge.ask(verb, on_event=on_event, **arguments)
+        except BridgeError as error:
+            then = ""
+            if error.code is Code.CHANGED:
+                then = ". Nothing was written: run this cell again to go on from what they are now"
+            # A reader knows of no bridge.
+            raise DagbookError(f"{error}{then}") from None
+
+    @property
+    def python(self) -> str:
+        """The project's own Python.
+
+        Raises:
+            DagbookError: nothing answers for the project.
+        """
         from dagbook.bridge_protocol import BridgeError
 
         try:
-            return self.bridge.ask(verb, on_event=on_event, notebook=self.name, **arguments)
+            return str(self.bridge.hello()["python"])
         except BridgeError as error:
-            # A reader knows of no bridge.
             raise DagbookError(str(error)) from None
 
     def require_project(self, command: str) -> None:

@@ -29,6 +29,7 @@ def form(lab: Any, open_notebook: Any, request: pytest.FixtureRequest) -> Any:
     )
     width = getattr(request, "param", 1280)
     notebook = open_notebook(f"{folder}/churn.ipynb", width=width, height=1700)
+    notebook.theme("JupyterLab Light")  # the server keeps what another test chose
     notebook.run_cells(1)
     notebook.page.wait_for_selector(".dagbook-form")
     module = "".join(letter if letter.isalnum() else "_" for letter in folder)
@@ -127,4 +128,10 @@ def test_every_input_has_a_name_and_can_be_reached_by_keyboard(form: Any) -> Non
             .map(each => each.outerHTML.slice(0, 120))"""
     )
     assert nameless == []
+    cut = form.page.evaluate(
+        """() => [...document.querySelectorAll('.dagbook-form .widget-label')]
+            .filter(each => each.offsetParent !== null && each.scrollWidth > each.clientWidth + 1)
+            .map(each => each.textContent)"""
+    )
+    assert cut == [], "labels that are not shown whole"
     form.picture("form-more")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dagbook.changes_in_words import changes_in_words, in_one_line
-from dagbook.labels import LABELS, label_of
+from dagbook.labels import HELP, LABELS, label_of
 from dagbook.notebook_runner.component import NotebookRunnerComponent
 
 
@@ -33,6 +33,10 @@ def test_every_attribute_of_the_component_has_a_label() -> None:
     assert model is not None
     known = attributes_of(model.model_json_schema())
     assert known == LABELS.keys()
+
+
+def test_help_is_about_attributes_that_there_are() -> None:
+    assert HELP.keys() <= LABELS.keys()
 
 
 def test_an_attribute_of_a_company_is_called_by_its_key() -> None:

@@ -139,6 +139,49 @@ def test_settings_in_a_cell_are_checked_shown_and_written_only_when_asked(
     )
 
 
+def test_names_in_one_brace_are_the_notebooks_and_in_two_a_runs(say: Say, churn: Path) -> None:
+    say("%dagster schedule daily 06:00 --init")
+    ours, runs, in_function = say(
+        "code = 'FR'",
+        "%dagster schedule -p country={code} -p rows=5 --dry-run",
+        "%dagster schedule -p country={code}-{{run_date}} --dry-run",
+        "def of(code):\n    %dagster schedule -p country=$code --dry-run\nof('IT')",
+    )[1:]
+    assert ours.startswith("Would write churn.ipynb: country FR; rows 5\n")
+    assert runs.startswith("Would write churn.ipynb: country FR-{{run_date}}\n")
+    assert in_function.startswith("Would write churn.ipynb: country IT\n")
+
+
+def test_which_of_several_is_tried_and_checked_can_be_said(say: Say, churn: Path) -> None:
+    which, checked, ran, pause, runs = say(
+        "%dagster schedule daily 06:00 --init",
+        "%dagster schedule daily 07:00 --component second",
+        "%dagster run",
+        "%dagster validate --component second",
+        "%dagster run --component second",
+        "%dagster pause --component second",
+        "%dagster runs",
+    )[2:]
+    assert which.endswith(
+        "DagbookError: churn.ipynb is run by 2 components: `churn`, `second`. Say which one with "
+        "--component"
+    )
+    assert checked == "✓ churn.ipynb: nothing found that would go wrong in production."
+    assert ran.startswith("✓ Worked after ")
+    assert pause == (
+        "DagbookError: nothing is running schedules here, so there is nothing to switch: "
+        "`%dagster schedule --start` starts it"
+    )
+    assert "/runs/second/" in runs
+
+
+def test_a_trial_outside_of_a_project_says_how_to_make_one(say: Say, churn: Path) -> None:
+    assert say("%dagster run") == [
+        'DagbookError: churn.ipynb is in no dagbook project. `%dagster schedule "daily 06:00" '
+        f"--init` makes {churn.parent} one: it adds dg.toml and defs/"
+    ]
+
+
 def test_two_runs_are_compared(say: Say, churn: Path) -> None:
     shown = say(
         "%dagster schedule daily 06:00 --init",
@@ -183,6 +226,22 @@ def test_two_runs_are_compared(say: Say, churn: Path) -> None:
             "%dagster --notebook chrn.ipynb",
             "DagbookError: chrn.ipynb does not exist. Did you mean `churn.ipynb`? "
             "Known: churn.ipynb",
+        ),
+        ("%dagster --notebook .", "DagbookError: . is no notebook. Known: churn.ipynb"),
+        (
+            "%dagster --notebook /dev/null",
+            "DagbookError: /dev/null is no notebook. Its folder holds no notebook",
+        ),
+        (
+            "%%dagster\nretries: 2\nnotebook: other.ipynb",
+            "DagbookError: line 3: notebook: these are the settings of churn.ipynb: leave the line "
+            "out, or say `%%dagster --notebook PATH`",
+        ),
+        (
+            "%dagster validate --fix night",
+            "DagbookError: --fix night: `night` is no rule. Known: not-run, "
+            "unknown-import, interactive-plots, not-python, dotenv-file, environment-variable, "
+            "missing-file, never-defined, …",
         ),
     ],
     ids=lambda text: text.split(" ")[1] if text.startswith("%") else "",

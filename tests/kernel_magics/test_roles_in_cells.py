@@ -158,6 +158,23 @@ def test_python_under_a_bare_line_is_asked_about(shell: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("%%time\n%%dagster skip\nx = 1", "`%%dagster` must be the first line of its cell."),
+        (
+            "%%dagster --save",
+            "write the settings below `%%dagster --save`, such as `compute_size: medium`",
+        ),
+    ],
+    ids=["below another magic", "nothing below it"],
+)
+def test_a_line_that_would_say_nothing_is_refused(shell: Any, cell: str, said: str) -> None:
+    done = shell.run(cell)
+    assert str(done.error_before_exec) == f"this cell: {said}"
+    assert "x" not in shell.ip.user_ns
+
+
 def test_a_tag_that_contradicts_the_line_is_told_below_the_cell(shell: Any) -> None:
     assert shell.run("%%dagster skip\nx = 1", tags=["parameters"]).success
     assert shell.text == (

@@ -13,7 +13,7 @@ from dagbook.bridge.verbs import Asked
 from dagbook.catalogue.entries import Entry, find_entries
 from dagbook.context import ENVIRONMENT_VARIABLE
 from dagbook.credentials.own import public_variables
-from dagbook.labels import LABELS, label_of
+from dagbook.labels import HELP, LABELS, label_of
 from dagbook.notebook_runner.form_schema import form_schema
 from dagbook.notebook_runner.policy_problems import policy_in_force
 from dagbook.policy.connection_choices import connection_choices
@@ -183,16 +183,20 @@ def _label(entry: Entry) -> str:
 
 
 def _labelled(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with our labels as titles, in the order of the labels."""
+    """The schema in a researcher's words, with our labels as titles and in their order."""
     found: dict[str, Any] = copy.deepcopy(schema)
     definitions = found.get("$defs", {})
     properties = found.get("properties", {})
     for name, part in properties.items():
         part["title"] = label_of(name)
+        if name in HELP:
+            part["description"] = HELP[name]
         for inner in _objects(part, definitions):
             for key, value in inner.get("properties", {}).items():
                 if f"{name}.{key}" in LABELS:  # others say themselves what they are called
                     value["title"] = label_of(name, key)
+                if f"{name}.{key}" in HELP:
+                    value["description"] = HELP[f"{name}.{key}"]
     order = [name for name in LABELS if name in properties]
     order += [name for name in properties if name not in LABELS]
     found["properties"] = {name: properties[name] for name in order}

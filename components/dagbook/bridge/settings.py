@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from dagbook.bridge.planning import (
@@ -23,7 +24,8 @@ from dagbook.bridge_protocol import BridgeError, Code
 from dagbook.changes_in_words import changes_in_words, in_one_line
 from dagbook.defs_yaml import ComponentFile, shown_path
 from dagbook.errors import DagbookError
-from dagbook.project import create_project, find_project
+from dagbook.new_project import project_made_for
+from dagbook.project import find_project
 from dagbook.scheduling import COMPONENT_TYPE
 
 #: Of a question that names no `base`: nothing is compared.
@@ -85,18 +87,19 @@ def write(
     init: bool = False,
 ) -> dict[str, Any]:
     """Write settings in one step; nothing is written that could not run."""
-    made = None
-    if init and find_project(asked.root) is None:
-        if not (asked.root / notebook).is_file():
-            raise DagbookError(f"{notebook} does not exist in {asked.root}")
-        made = create_project(asked.root)
-    planned = plan_change(asked, notebook, attributes, wish, component, type, checked=True)
-    _refuse_changed(planned.plan.file, base)
-    told = told_plan(planned)
-    told["written"] = planned.plan.write()
-    told["made_project"] = None if made is None else made.module
-    told["base"] = digest(planned.plan.file.path)
-    return told
+    with ExitStack() as stack:
+        made = None
+        if init and find_project(asked.root) is None:
+            if not (asked.root / notebook).is_file():
+                raise DagbookError(f"{notebook} does not exist in {asked.root}")
+            made, _ = stack.enter_context(project_made_for(asked.root))
+        planned = plan_change(asked, notebook, attributes, wish, component, type, checked=True)
+        _refuse_changed(planned.plan.file, base)
+        told = told_plan(planned)
+        told["written"] = planned.plan.write()
+        told["made_project"] = None if made is None else made.module
+        told["base"] = digest(planned.plan.file.path)
+        return told
 
 
 def remove(

@@ -47,7 +47,9 @@ def wish_of_form(
         (name,) for name in before if name != "notebook" and name not in said
     ]
     schedule = said.pop("schedule", None)
-    values = said.pop("parameters", None) or {}
+    # What is no mapping is written as it is, for the check to say so.
+    is_mapping = isinstance(said.get("parameters"), Mapping)
+    values = said.pop("parameters") if is_mapping else {}
     old_values = before.get("parameters") if isinstance(before.get("parameters"), Mapping) else {}
     assert isinstance(old_values, Mapping)
     if values:
@@ -91,6 +93,9 @@ def _without_defaults(value: Any, part: Mapping[str, Any], schema: Mapping[str, 
     if value is None or value == "" or value == part.get("default", _ABSENT):
         return _ABSENT
     if isinstance(value, Mapping):
+        if not any(_objects(part, schema)):
+            # Names and values of the author's own, of which an empty one says something too.
+            return value or _ABSENT
         known = _properties(part, schema, value)
         required = _required(part, schema, value)
         kept = {

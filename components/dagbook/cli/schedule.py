@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from dagbook.cli.run import split_parameters
 from dagbook.cli.size_option import SizeOption
 from dagbook.defs_yaml import shown_path
 from dagbook.errors import DagbookError, did_you_mean
+from dagbook.new_project import project_made_for
 from dagbook.policy.presence import has_platform_file
-from dagbook.project import Project, create_project, find_project
+from dagbook.project import Project, find_project
 from dagbook.schedule_words import FORMS
 from dagbook.scheduling import Plan, Wish, plan_schedule
 
@@ -79,10 +81,13 @@ def run(args: argparse.Namespace) -> int:
         parameters=split_parameters(args.parameter),
         attributes=_attributes(args.set),
     )
-    project = _project_of(args)
-    plan = plan_schedule(project, args.notebook, wish, component=args.component)
-    diff, changed = plan.file.diff(), plan.file.changed
-    written = plan.write() if not args.dry_run else False
+    with ExitStack() as stack:
+        project, is_made = _project_of(args, stack)
+        plan = plan_schedule(project, args.notebook, wish, component=args.component)
+        diff, changed = plan.file.diff(), plan.file.changed
+        written = plan.write() if not args.dry_run else False
+    if is_made and not args.json:
+        print(f"✓ made the project `{project.module}` in {project.root}")
     if args.json:
         url = _reload(project) if written else None
         answer = {**_as_json(plan, diff, changed, written), "url": url}
@@ -151,10 +156,11 @@ def _absence(path: Path) -> str:
     return f"does not exist. {did_you_mean(str(path), near)}" if near else "does not exist"
 
 
-def _project_of(args: argparse.Namespace) -> Project:
+def _project_of(args: argparse.Namespace, stack: ExitStack) -> tuple[Project, bool]:
+    """The notebook's project, and whether it was made; what goes wrong later takes it away."""
     project = find_project(args.notebook)
     if project is not None:
-        return project
+        return project, False
     folder = args.notebook.absolute().parent
     root = Path.cwd() if folder.is_relative_to(Path.cwd()) else folder
     if not args.init:
@@ -164,10 +170,7 @@ def _project_of(args: argparse.Namespace) -> Project:
         )
     if args.dry_run:
         raise DagbookError("--dry-run makes no project: run `dagbook init` first")
-    made = create_project(root)
-    if not args.json:
-        print(f"✓ made the project `{made.module}` in {made.root}")
-    return made
+    return stack.enter_context(project_made_for(root))
 
 
 def _print(plan: Plan, diff: str, changed: bool, dry_run: bool) -> None:

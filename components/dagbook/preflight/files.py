@@ -66,10 +66,16 @@ class _Files:
 
     def findings(self) -> Iterator[NightFinding]:
         # What moves, and to where, is not followed: relative paths mean something else then.
-        moved = any(sign in self.text for sign in ("%cd", "pushd", "chdir"))
+        moves = [
+            code.index
+            for code in self.reading.at_night
+            if any(sign in code.source for sign in ("%cd", "pushd", "chdir"))
+        ]
         for code, use in self.uses:
             if use.path in self.told or (_URL.match(use.path) and not _WINDOWS.match(use.path)):
                 continue
+            # What stands in a function or a branch may be run later.
+            moved = any(index <= code.index or not use.is_certain for index in moves)
             finding = self._finding(code, use, moved and use.way is not Way.FOLDER)
             if finding is not None:
                 self.told.add(use.path)

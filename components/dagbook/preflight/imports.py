@@ -37,7 +37,7 @@ def import_findings(reading: Reading, situation: Situation) -> Iterator[NightFin
     if reading.language != "python":
         return
     told: set[str] = set()
-    extended = _extends_path(reading)
+    extending, is_cloned = _extends_path(reading)
     installs = any(install_lines(code) for code in reading.at_night)
     for code in reading.at_night:
         if code.module is None or code.has_error_tag:
@@ -51,6 +51,9 @@ def import_findings(reading: Reading, situation: Situation) -> Iterator[NightFin
                 )
                 yield code.finding(LOCAL, _severity(found), found.line, text)
             elif top not in told and not _is_made(reading, top):
+                extended = is_cloned or any(
+                    index <= code.index or not found.is_certain for index in extending
+                )
                 finding = _finding(code, found, situation, extended, installs)
                 if finding is not None:
                     told.add(top)
@@ -146,15 +149,18 @@ def _catches(handler: ast.ExceptHandler) -> bool:
     return any(ast.unparse(type_).split(".")[-1] in _CATCHING for type_ in types)
 
 
-def _extends_path(reading: Reading) -> bool:
-    """Whether the notebook changes where modules are looked for, in whatever way."""
+def _extends_path(reading: Reading) -> tuple[list[int], bool]:
+    """The cells that change where modules are looked for; whether modules are fetched anywhere."""
     signs = ("sys.path", "addsitedir", "chdir", "sys.modules", "path_hooks", "meta_path")
-    return any(
-        any(sign in code.source for sign in signs)
-        or any(magic.sign == "%" and magic.name in ("cd", "pushd") for magic in code.magics)
-        or any("git clone" in magic.text for magic in code.magics)
+    changing = [
+        code.index
         for code in reading.at_night
-    )
+        if any(sign in code.source for sign in signs)
+        or any(magic.sign == "%" and magic.name in ("cd", "pushd") for magic in code.magics)
+    ]
+    # What is fetched lies there the next time, also for the cells above.
+    is_cloned = any("git clone" in magic.text for code in reading.at_night for magic in code.magics)
+    return changing, is_cloned
 
 
 def _is_made(reading: Reading, name: str) -> bool:

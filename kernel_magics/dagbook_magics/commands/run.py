@@ -25,12 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a value for a parameter; may be repeated",
     )  # fmt: skip
     parser.add_argument("--size", metavar="NAME", help="another size than the scheduled one")
+    parser.add_argument(
+        "--component", metavar="NAME", help="which one, where several run the notebook"
+    )
     parser.add_argument("--partition", metavar="KEY", help="which partition; default: the last")
 
 
 def run(situation: Situation, args: argparse.Namespace) -> None:
     """Run it, showing the cell it is at; interrupt the cell to cancel it."""
     arguments: dict[str, Any] = {"parameters": values_of(args.parameter)}
+    situation.require_project('%dagster schedule "daily 06:00"')
     situation.show(*situation.version_note)
     live = LiveNote(situation.shell, Note(f"Trying {situation.name} …"))
 
@@ -41,6 +45,8 @@ def run(situation: Situation, args: argparse.Namespace) -> None:
     if not _is_scheduled(situation):
         live.update(outcome(situation, _by_command(situation, args)))
         return
+    if args.component is not None:
+        arguments["component"] = args.component
     if args.size is not None:
         arguments["size"] = args.size
     if args.partition is not None:

@@ -89,7 +89,7 @@ def said_change(situation: Situation, told: dict[str, Any], *, dry_run: bool = F
 
 def reload_services(situation: Situation) -> Note:
     """Have a Dagster that runs read the change, and say where it stands."""
-    found = situation.bridge.ask("reload")
+    found = situation.ask_project("reload")
     if found["running"]:
         return Note(f"Dagster has read it: {found['url']}", links=[found["url"]])
     return Note(
@@ -104,7 +104,7 @@ def start_services(situation: Situation) -> Note:
     Raises:
         DagbookError: it does not start; the text says why.
     """
-    python = situation.bridge.hello()["python"]
+    python = situation.python
     # In the project's own Python, which has Dagster; it goes on when this kernel ends.
     command = [python, "-m", "dagbook", "up"]
     try:
@@ -124,6 +124,6 @@ def start_services(situation: Situation) -> Note:
         raise DagbookError(
             f"what runs schedules could not be started: {said[-1] if said else 'no reason given'}"
         )
-    found = situation.bridge.ask("services")
+    found = situation.ask_project("services")
     where = f": {found['url']}" if found["url"] else ""
     return Note(f"✓ Schedules run now{where}", links=[found["url"]] if found["url"] else [])

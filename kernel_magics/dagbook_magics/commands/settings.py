@@ -26,6 +26,11 @@ def run_on(situation: Situation, args: argparse.Namespace, text: str) -> None:
     What stands in it is set, `KEY: null` takes a key out, and everything else stays.
     """
     given, lines = _read(text)
+    if given.get("notebook", situation.name) != situation.name:
+        raise DagbookError(
+            f"line {lines['notebook']}: notebook: these are the settings of {situation.name}: "
+            "leave the line out, or say `%%dagster --notebook PATH`"
+        )
     if not args.init or not args.save:
         situation.require_project("%%dagster --save")
     if args.init and situation.project is None:

@@ -30,7 +30,7 @@ def run(situation: Situation, args: argparse.Namespace) -> None:
         situation.show(Note(f"{situation.name} is not scheduled. {_SCHEDULE}"))
         return
     notes = [note for each in components for note in _notes(each, situation, len(components) > 1)]
-    running = situation.bridge.ask("services") if told["trusted"] else {"running": True}
+    running = situation.ask_project("services") if told["trusted"] else {"running": True}
     if not running["running"] and any(each["schedule"] for each in components):
         notes.append(
             Note(

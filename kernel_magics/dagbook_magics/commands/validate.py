@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix", metavar="RULE[:CELL]", help="mend what a finding is about, in the notebook's file"
     )
+    parser.add_argument(
+        "--component", metavar="NAME", help="which one, where several run the notebook"
+    )
     parser.add_argument("--undo", action="store_true", help="take the last fix back")
 
 
@@ -25,17 +28,17 @@ def run(situation: Situation, args: argparse.Namespace) -> None:
         raise DagbookError("--undo takes back a fix, --fix applies one: give one of them")
     if args.fix or args.undo:
         _change(situation, ["--undo"] if args.undo else ["--fix", "--only", args.fix, "--yes"])
-    notes = _of_settings(situation) + _of_notebook(situation)
+    notes = _of_settings(situation, args.component) + _of_notebook(situation, args.component)
     if not notes:
         notes = [Note(f"✓ {situation.name}: nothing found that would go wrong in production.")]
     situation.show(*notes, *situation.version_note)
 
 
-def _of_settings(situation: Situation) -> list[Note]:
+def _of_settings(situation: Situation, component: str | None) -> list[Note]:
     """What is wrong with what is written for it; nothing where nothing is."""
     if situation.project is None:
         return []
-    found = situation.ask("settings")
+    found = situation.ask("settings", component=component)
     if found["component"] is None:
         return []
     told = situation.ask("validate", attributes=found["attributes"], component=found["component"])
@@ -44,8 +47,8 @@ def _of_settings(situation: Situation) -> list[Note]:
     return notes + [Note(text, is_warning=True) for text in told["warnings"]]
 
 
-def _of_notebook(situation: Situation) -> list[Note]:
-    told = situation.ask("findings")
+def _of_notebook(situation: Situation, component: str | None) -> list[Note]:
+    told = situation.ask("findings", component=component)
     groups: dict[str, list[Row]] = {"will fail": [], "may surprise": []}
     for finding in told["findings"]:
         fix = next((each["title"] for each in finding["fixes"]), "")
@@ -83,14 +86,15 @@ def _change(situation: Situation, words: list[str]) -> None:
             f"{situation.notebook.name} was last saved {saved_at} and has cells that ran since: "
             "save it first, so that nothing of it is lost"
         )
-    python = situation.bridge.hello()["python"]
-    command = [python, "-m", "dagbook", "validate", str(situation.notebook), *words]
+    command = [situation.python, "-m", "dagbook", "validate", str(situation.notebook), *words]
     done = subprocess.run(
         command, cwd=situation.root, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     said = (done.stdout + done.stderr).strip()
     # 2 also means that more is to be mended; what went wrong stands in the first line then.
     if done.stderr.strip():
-        raise DagbookError(done.stderr.strip().splitlines()[-1].removeprefix("dagbook: "))
+        error = done.stderr.strip().splitlines()[-1].removeprefix("dagbook: ")
+        # What is `--only` there is behind `--fix` here.
+        raise DagbookError(error.replace("--only ", "--fix ", 1))
     title = "Changed on disk: read it anew with File → Reload Notebook from Disk."
     situation.show(Note(title, text=said))

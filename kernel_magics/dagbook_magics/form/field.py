@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import ipywidgets as widgets
 
 from dagbook_magics.form.shape import UNSET, Shape
+from dagbook_magics.note import marked
 
 Loc = tuple[str | int, ...]
 
 LABEL_WIDTH = "130px"
+#: So many characters of a value are shown that has no input.
+_LONGEST = 80
 
 
 class Field:
@@ -27,16 +31,32 @@ class Field:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self._listeners: list[Callable[[], None]] = []
+        self._given: Any = UNSET
+        self._is_as_given = False
         self._error = ""
         self._message = widgets.HTML(layout=widgets.Layout(display="none", margin="0"))
 
     @property
     def value(self) -> Any:
-        """What it says, as it stands in YAML; `UNSET` where it says nothing."""
+        """What it says, as it stands in YAML; `UNSET` where it says nothing.
+
+        As long as the reader changes nothing in it, it is to the letter what it was given: also
+        what its input cannot show.
+        """
+        return self._given if self._is_as_given else self.said
+
+    @property
+    def said(self) -> Any:
+        """What stands in its input."""
         raise NotImplementedError
 
     def set(self, value: Any) -> None:
         """Show a value; `UNSET` empties the field."""
+        self.show(value)
+        self._given, self._is_as_given = value, value is not UNSET
+
+    def show(self, value: Any) -> None:
+        """Have a value stand in its input, as far as that can show it."""
         raise NotImplementedError
 
     def own_problems(self) -> Iterator[tuple[Loc, str]]:
@@ -53,6 +73,7 @@ class Field:
 
     def changed(self, *_: Any) -> None:
         """Tell those who listen."""
+        self._is_as_given = False
         for listener in self._listeners:
             listener()
 
@@ -62,6 +83,8 @@ class Field:
         if child is not None:
             child.show_error(loc[1:], text)
             return
+        # Where the place has no field of its own, its name says what is meant.
+        text = f"{'.'.join(map(str, loc))}: {text}" if loc else text
         self._error = f"{self._error} {text}".strip()
         # Announced by a screen reader as it appears; the sign says the same as the colour.
         self._message.value = (
@@ -88,7 +111,7 @@ class Field:
         """The field's input with its help below, and the place for its error."""
         parts = [body, self._message]
         if self.shape.help:
-            said = f'<div class="dagbook-help">{escape(self.shape.help)}</div>'
+            said = f'<div class="dagbook-help">{marked(self.shape.help)}</div>'
             parts.insert(1, widgets.HTML(said, layout=widgets.Layout(margin="0")))
         return widgets.VBox(parts, layout=widgets.Layout(margin="0 0 6px 0"))
 
@@ -102,6 +125,17 @@ def labelled(shape: Shape, **options: Any) -> dict[str, Any]:
         "layout": widgets.Layout(width="auto", max_width="560px"),
         **options,
     }
+
+
+def as_written(value: Any) -> Any:
+    """A line for a value that an input cannot show; it stays as it is until it is changed."""
+    return widgets.HTML(f"<span>as written: <code>{escape(short(value))}</code></span>")
+
+
+def short(value: Any) -> str:
+    """The beginning of a value, as it would be written in one line."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
 
 
 def default_text(shape: Shape) -> str:

@@ -29,7 +29,8 @@ _LONGEST_TRIAL = 7 * 86400.0
 # Where a theme has its own colours they are taken; elsewhere the page's.
 _STYLE = """<style>
 .dagbook-form { max-width: 760px; padding: 4px 2px; }
-.dagbook-form .widget-label, .dagbook-form label { font-weight: 600; }
+.dagbook-form .widget-label, .dagbook-form label { font-weight: 600; white-space: normal;
+  height: auto; line-height: 1.25; align-self: center; }
 .dagbook-form .dagbook-help { margin: 0 0 0 134px; opacity: .75; font-size: .9em; line-height: 1.35;
   color: var(--jp-ui-font-color1, currentColor); }
 .dagbook-form .dagbook-error { margin: 0 0 0 134px; font-weight: 600;
@@ -62,8 +63,10 @@ class Form:
         self._makes_project = makes_project and situation.project is None
         # Where there is no project yet nothing can be asked of it: it is made first.
         if self._makes_project:
+            from dagbook.notebook import read_notebook
             from dagbook.project import create_project
 
+            read_notebook(situation.notebook)  # or it would be made for a file that is none
             create_project(situation.root)
             situation.__dict__.pop("project", None)
         schema = situation.ask("form_schema", component=component)
@@ -144,7 +147,7 @@ class Form:
         for loc, text in wrong:
             at = self._fields.get(str(loc[0])) if loc else None
             if at is None:
-                others.append(text)
+                others.append(f"{'.'.join(map(str, loc))}: {text}" if loc else text)
             else:
                 at.show_error(tuple(loc[1:]), text)
         self._tell(Note("; ".join(others), is_warning=True) if others else None)
@@ -211,15 +214,21 @@ class Form:
     def _trial(self) -> Note | None:
         """Try it; what came of it where it worked, None where it did not."""
         name = self._situation.name
-        self._tell(Note(f"Trying {name} …"))
+        self._tell(Note(f"Trying {name} … Interrupt the kernel to cancel."))
 
         def progress(event: Mapping[str, Any]) -> None:
             if "cell" in event:
                 self._tell(Note(f"Trying {name}: cell {event['cell']} of {event['of']}"))
 
-        told = self._situation.ask(
-            "trial", on_event=progress, timeout=_LONGEST_TRIAL, component=self._component
-        )
+        try:
+            told = self._situation.ask(
+                "trial", on_event=progress, timeout=_LONGEST_TRIAL, component=self._component
+            )
+        except KeyboardInterrupt:
+            # The kernel was interrupted; nobody above would say anything of it.
+            then = "" if "schedule" in self._before else " Not scheduled."
+            self._tell(Note(f"The trial of {name} was cancelled.{then}", is_warning=True))
+            return None
         worked: bool = told["state"] == "succeeded"
         note = outcome(self._situation, told)
         if not worked and "schedule" not in self._before:

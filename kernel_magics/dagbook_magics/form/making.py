@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dagbook_magics.form.field import Field
-from dagbook_magics.form.group_fields import ObjectField, UnionField
+from dagbook_magics.form.group_fields import ObjectField
 from dagbook_magics.form.row_fields import ListField, MappingField
 from dagbook_magics.form.schedule_field import ScheduleField
 from dagbook_magics.form.shape import Kind, Shape
@@ -13,6 +13,7 @@ from dagbook_magics.form.simple_fields import (
     ChoiceField,
     TextField,
 )
+from dagbook_magics.form.union_field import UnionField
 
 
 def make_field(shape: Shape) -> Field:

@@ -7,9 +7,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from dagbook_magics.form.field import Field, Loc, MakeField, indent, side_label
+from dagbook_magics.form.field import Field, Loc, MakeField, as_written, indent, side_label
 from dagbook_magics.form.shape import UNSET, Shape
-from dagbook_magics.form.text_values import is_template
 
 
 class _Row:
@@ -37,7 +36,7 @@ class _RowsField(Field):
         assert shape.item is not None
         self._item, self._make = shape.item, make
         self._rows: list[_Row] = []
-        self._template: str | None = None
+        self._odd: Any = UNSET
         self._body = widgets.VBox([])
 
     def _append(self, value: Any, name: Any = None) -> None:
@@ -52,7 +51,8 @@ class _RowsField(Field):
         self.changed()
 
     def _show(self) -> None:
-        self._body.children = [row.widget for row in self._rows]
+        odd = [] if self._odd is UNSET or self._rows else [as_written(self._odd)]
+        self._body.children = [*odd, *(row.widget for row in self._rows)]
 
 
 class ListField(_RowsField):
@@ -71,17 +71,17 @@ class ListField(_RowsField):
         )
 
     @property
-    def value(self) -> Any:
+    def said(self) -> Any:
         """What its rows say; rows that are empty do not count."""
-        if self._template is not None and not self._rows:
-            return self._template
+        if not self._rows:
+            return self._odd
         values = [row.field.value for row in self._rows]
         values = [value for value in values if value is not UNSET]
         return values or UNSET
 
-    def set(self, value: Any) -> None:
+    def show(self, value: Any) -> None:
         """Show a value."""
-        self._template = value if is_template(value) else None
+        self._odd = UNSET if isinstance(value, list) or value is None else value
         self._rows = []
         for item in value if isinstance(value, list) else ():
             self._append(item)
@@ -127,21 +127,19 @@ class MappingField(_RowsField):
         self.widget = widgets.VBox([self.framed(title), widgets.VBox(inside, layout=indent())])
 
     @property
-    def value(self) -> Any:
+    def said(self) -> Any:
         """The names that have a value."""
-        if self._template is not None:
-            return self._template
         said = {key: field.value for key, field in self._known.items()}
         for row in self._rows:
             if row.name.value.strip():
                 said[row.name.value.strip()] = row.field.value
         said = {key: value for key, value in said.items() if value is not UNSET}
-        return said or UNSET
+        return said or self._odd
 
-    def set(self, value: Any) -> None:
+    def show(self, value: Any) -> None:
         """Show a value."""
-        self._template = value if is_template(value) else None
         values = value if isinstance(value, dict) else {}
+        self._odd = UNSET if isinstance(value, dict) or value is None else value
         for key, field in self._known.items():
             field.set(values.get(key, UNSET))
         self._rows = []

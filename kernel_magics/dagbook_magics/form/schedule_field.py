@@ -80,7 +80,7 @@ class ScheduleField(Field):
         self._show()
 
     @property
-    def value(self) -> Any:
+    def said(self) -> Any:
         """``{cron, timezone}``, and what else the schedule had; a template as it was."""
         if self._often.value == NOT:
             return UNSET
@@ -111,7 +111,7 @@ class ScheduleField(Field):
             return f"{minute} * * * *"
         return f"{minute} {hour} {_DAILY[often]}"
 
-    def set(self, value: Any) -> None:
+    def show(self, value: Any) -> None:
         """Show a schedule."""
         self._before = value
         cron = value.get("cron") if isinstance(value, dict) else value

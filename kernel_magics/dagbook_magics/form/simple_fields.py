@@ -29,14 +29,14 @@ class TextField(Field):
         self.widget = self.framed(body)
 
     @property
-    def value(self) -> Any:
+    def said(self) -> Any:
         """What was typed, read by the field's kind; as it stands where it is no value."""
         try:
             return typed(self.shape, self._input.value)
         except NotAValue:
             return self._input.value
 
-    def set(self, value: Any) -> None:
+    def show(self, value: Any) -> None:
         """Show a value."""
         self._input.value = shown(self.shape, value)
 
@@ -77,11 +77,11 @@ class ChoiceField(Field):
         ]
 
     @property
-    def value(self) -> Any:
+    def said(self) -> Any:
         """What was chosen."""
         return self._input.value
 
-    def set(self, value: Any) -> None:
+    def show(self, value: Any) -> None:
         """Show a value."""
         if value is not UNSET and value not in [choice.value for choice in self.shape.choices]:
             self._extra = [Choice(value, str(value))]
@@ -116,26 +116,25 @@ class ChecklistField(Field):
         self._template: str | None = None
         default = shape.default if isinstance(shape.default, list) else []
         self._boxes = {
-            choice.value: widgets.Checkbox(
-                value=choice.value in default,
-                description=choice.label,
-                indent=False,
-                layout=widgets.Layout(width="auto", margin="0 12px 0 0"),
-            )
+            choice.value: self._box(choice.label, choice.value in default)
             for choice in shape.item.choices
         }
-        for box in self._boxes.values():
-            box.observe(self._touched, names="value")
-        title = side_label(shape)
-        boxes = widgets.Box(list(self._boxes.values()), layout=widgets.Layout(flex_flow="row wrap"))
-        self.widget = self.framed(widgets.HBox([title, boxes]))
+        self._line = widgets.Box([], layout=widgets.Layout(flex_flow="row wrap"))
+        self._line.children = list(self._boxes.values())
+        self.widget = self.framed(widgets.HBox([side_label(shape), self._line]))
+
+    def _box(self, label: str, is_ticked: bool) -> Any:
+        layout = widgets.Layout(width="auto", margin="0 12px 0 0")
+        box = widgets.Checkbox(value=is_ticked, description=label, indent=False, layout=layout)
+        box.observe(self._touched, names="value")
+        return box
 
     def _touched(self, *_: Any) -> None:
         self._is_said = True
         self.changed()
 
     @property
-    def value(self) -> Any:
+    def said(self) -> Any:
         """Those that are ticked, in their order."""
         if self._template is not None and not self._is_said:
             return self._template
@@ -143,11 +142,16 @@ class ChecklistField(Field):
             return UNSET
         return [value for value, box in self._boxes.items() if box.value]
 
-    def set(self, value: Any) -> None:
+    def show(self, value: Any) -> None:
         """Show a value."""
         self._template = value if is_template(value) else None
         default = self.shape.default if isinstance(self.shape.default, list) else []
         ticked = value if isinstance(value, list) else default
+        for item in ticked:
+            # What is no choice stands there as well, or ticking another would take it out.
+            if isinstance(item, str | int | float) and item not in self._boxes:
+                self._boxes[item] = self._box(str(item), is_ticked=True)
+        self._line.children = list(self._boxes.values())
         for choice, box in self._boxes.items():
             box.value = choice in ticked
         self._is_said = isinstance(value, list)

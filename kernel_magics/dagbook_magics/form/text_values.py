@@ -10,6 +10,7 @@ from dagbook_magics.form.shape import UNSET, Kind, Shape
 
 _TEMPLATE = re.compile(r"\{\{.*\}\}", re.DOTALL)
 _DURATION = re.compile(r"\s*(\d+(?:[.,]\d+)?)\s*([a-zA-Z]*)\s*")
+_WHOLE = re.compile(r"[+-]?\d{1,4000}")
 _SECONDS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
@@ -43,6 +44,10 @@ def typed(shape: Shape, text: str) -> Any:
         return text if shape.is_long else stripped
     if shape.kind is Kind.ANY:
         return _anything(stripped)
+    if shape.kind is Kind.INTEGER and _WHOLE.fullmatch(stripped):
+        # Not by way of a float, which has 15 digits.
+        _check_bounds(shape, int(stripped))
+        return int(stripped)
     number = _number(shape, stripped)
     if shape.kind is Kind.INTEGER:
         if number != int(number):
@@ -63,7 +68,10 @@ def shown(shape: Shape, value: Any) -> str:
         return value
     if isinstance(value, bool) or value is None or isinstance(value, list | dict):
         return json.dumps(value, ensure_ascii=False)
-    return f"{value:g}" if isinstance(value, float) and value == round(value, 6) else str(value)
+    if isinstance(value, float) and shape.kind is not Kind.ANY:
+        # All its digits; where a number is asked for, 2 reads better than 2.0.
+        return repr(value).removesuffix(".0")
+    return str(value)
 
 
 def _number(shape: Shape, text: str) -> float:
@@ -97,6 +105,7 @@ def _check_bounds(shape: Shape, number: float) -> None:
 def _anything(text: str) -> Any:
     """A value whose type nobody says: JSON where it is some, else the text."""
     try:
-        return json.loads(text)
+        # NaN and Infinity are words that no JSON has.
+        return json.loads(text, parse_constant=lambda word: word)
     except ValueError:
         return {"True": True, "False": False}.get(text, text)

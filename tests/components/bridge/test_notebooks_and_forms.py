@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,26 @@ def test_the_form_is_a_schema_with_labels(bridge: Bridge, attributes: Callable[.
     assert form["uiSchema"]["dagbook:everyday"][:3] == ["schedule", "parameters", "compute_size"]
     assert schema["$defs"]["Retries"]["properties"]["max"]["title"] == "How often"
     assert "__DAGSTER_UNSET_DEFAULT__" not in json.dumps(form)
+
+
+def test_the_form_uses_no_word_that_only_dagster_has(bridge: Bridge) -> None:
+    schema = bridge.ask("form_schema", notebook="churn.ipynb")["dataSchema"]
+    words = re.compile(r"\b(assets?|ops?|components?|sinks?|provenance|drift|preflight)\b", re.I)
+    said = []
+
+    def look(part: Any) -> None:
+        if isinstance(part, dict):
+            if "properties" in part:  # of an object's own title and text nothing is shown
+                for inner in part["properties"].values():
+                    said.extend(str(inner.get(key, "")) for key in ("title", "description"))
+            part = list(part.values())
+        if isinstance(part, list):
+            for each in part:
+                look(each)
+
+    look(schema)
+    assert len(said) > 60
+    assert [text for text in said if words.search(text)] == []
 
 
 def test_the_form_and_the_choices_follow_the_platform_file(

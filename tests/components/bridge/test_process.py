@@ -228,7 +228,9 @@ def test_an_ended_bridge_fails_who_waits_and_is_started_again(bridge: Bridge) ->
     os.kill(first or 0, signal.SIGKILL)
     waiting.join()
     assert failed[0].code is Code.DOWN
-    assert str(failed[0]) == "the bridge ended before it answered (ended by SIGKILL)"
+    assert str(failed[0]) == (
+        "the process that answers for the project ended before it did (ended by SIGKILL)"
+    )
     assert bridge.ask("next_ticks", schedule="daily")["cron"] == "0 0 * * *"
     assert bridge.pid != first
 
@@ -244,8 +246,8 @@ def test_a_bridge_that_ends_again_and_again_is_left_alone_for_a_while(bridge: Br
         bridge.hello()
     assert raised.value.code is Code.DOWN
     assert str(raised.value) == (
-        f"the bridge to {bridge.root} ended several times (ended by SIGKILL): it is started again "
-        "in 2 s"
+        f"the process that answers for {bridge.root} ended several times (ended by SIGKILL): it is "
+        "started again in 2 s"
     )
     time.sleep(2.1)
     assert bridge.hello()
@@ -321,7 +323,7 @@ def test_a_python_without_dagbook_is_said(
         open_bridge(project).hello()
     assert raised.value.code is Code.DOWN
     assert str(raised.value) == (
-        f"{python} (.venv) has no dagbook with a bridge: {python} -m pip install 'dagbook[dagster]'"
+        f"{python} (.venv) has no dagbook that can answer here: {python} -m pip install 'dagbook[dagster]'"
     )
 
 
@@ -349,7 +351,7 @@ def test_another_version_of_the_protocol_is_said(
     with pytest.raises(BridgeError) as raised:
         open_bridge(project).hello()
     assert str(raised.value) == (
-        f"{python} (.venv) has dagbook 9.0, which speaks another version of the bridge: install "
+        f"{python} (.venv) has dagbook 9.0, which is not understood here: install "
         "the same dagbook there"
     )
 

@@ -148,6 +148,24 @@ def test_a_change_keeps_comments_and_is_said_in_words(bridge: Bridge, written: P
     )
 
 
+def test_an_empty_value_of_a_parameter_is_a_value(bridge: Bridge, written: Path) -> None:
+    form = {"schedule": "0 6 * * *", "parameters": {"rates": []}, "tags": {"tier": ""}}
+    told = bridge.ask("preview", notebook="churn.ipynb", attributes=form)
+    assert told["text"].endswith('  tags: {tier: ""}\n  parameters: {rates: []}\n')
+
+
+def test_parameters_that_are_no_mapping_are_said_at_their_field(
+    bridge: Bridge, written: Path
+) -> None:
+    form = {"schedule": "0 6 * * *", "parameters": "days=3"}
+    (error,) = bridge.ask("validate", notebook="churn.ipynb", attributes=form)["errors"]
+    assert error["loc"] == ["parameters"]
+    with pytest.raises(BridgeError) as raised:
+        bridge.ask("write", notebook="churn.ipynb", attributes=form)
+    assert raised.value.code is Code.REFUSED
+    assert written.read_text() == WRITTEN
+
+
 def test_settings_that_changed_on_disk_are_not_written_over(bridge: Bridge, written: Path) -> None:
     base = bridge.ask("settings", notebook="churn.ipynb")["base"]
     written.write_text(WRITTEN.replace("gold", "silver"))
@@ -268,6 +286,28 @@ def test_one_of_several_components_of_a_file_is_not_taken_out(
     assert str(raised.value) == (
         "growth/defs/churn/defs.yaml holds 2 components: take this one out by hand"
     )
+
+
+@pytest.mark.parametrize("ignored", [None, "*.csv"])
+def test_a_folder_becomes_no_project_where_nothing_can_be_written(
+    tmp_path: Path,
+    new_notebook: Callable[..., Path],
+    open_bridge: Callable[[Path], Bridge],
+    ignored: str | None,
+) -> None:
+    folder = tmp_path / "loose"
+    new_notebook(folder / "churn.ipynb")
+    (folder / "broken.ipynb").write_text("{")
+    if ignored is not None:
+        (folder / ".gitignore").write_text(ignored)
+    before = sorted(folder.rglob("*"))
+    bridge = open_bridge(folder)
+    for notebook, when in (("broken.ipynb", "daily 06:00"), ("churn.ipynb", "daily 24:00")):
+        with pytest.raises(BridgeError) as raised:
+            bridge.ask("write", notebook=notebook, wish={"schedule": when}, init=True)
+        assert raised.value.code is Code.REFUSED
+    assert [path for path in sorted(folder.rglob("*")) if ".dagbook" not in path.parts] == before
+    assert ignored is None or (folder / ".gitignore").read_text() == ignored
 
 
 def test_a_folder_becomes_a_project_when_asked(

@@ -140,7 +140,9 @@ def test_trust_runs_it_from_the_next_question_on(
         bridge.ask("catalogue")
     assert raised.value.code is Code.DOWN
     python = cloned.root / ".venv/bin/python"
-    assert str(raised.value) == f"the bridge does not start in {python} (.venv): exit status 0"
+    assert str(raised.value) == (
+        f"the process that answers for the project does not start in {python} (.venv): exit status 0"
+    )
     assert (traces / "venv").exists()
     python.unlink()
     found = {each["name"]: each for each in bridge.ask("catalogue")["components"]}

@@ -510,6 +510,9 @@ def test_outside_a_project_the_way_on_is_told_and_init_takes_it(
         f"dagbook: models/churn.ipynb is in no dagbook project: repeat with --init to make {folder} "
         "one, or run `dagbook init` in the folder that is to be the project\n"
     )
+    refused = run(["models/churn.ipynb", "daily 24:00", "--init"], capsys, status=2)
+    assert "made the project" not in refused
+    assert [path.name for path in folder.iterdir()] == ["models"], "and no project either"
     assert run(["models/churn.ipynb", "daily", "--init"], capsys).startswith(
         f"✓ made the project `elsewhere` in {folder}\n"
         "✓ models/churn.ipynb: every day at 00:00 (Europe/Berlin)\n"

@@ -95,6 +95,13 @@ def test_what_may_well_be_there_is_not_told(cells: tuple[str, ...], told: Told) 
     assert told(IMPORTS, *cells) == []
 
 
+def test_a_change_of_folder_further_down_changes_nothing_above(told: Told) -> None:
+    read = 'pd.read_csv("gone.csv")'
+    assert told(IMPORTS, read, "%cd data") == [(MISSING, Severity.WILL_FAIL, 1)]
+    in_function = f"def load():\n    return {read}"
+    assert told(IMPORTS, in_function, "%cd data", "load()") == []
+
+
 def test_a_read_in_a_function_may_surprise(told: Told) -> None:
     assert told(IMPORTS, 'def f():\n    return pd.read_csv("gone.csv")') == [(MISSING, SURPRISE, 2)]
 

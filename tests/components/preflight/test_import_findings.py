@@ -89,6 +89,12 @@ def test_imports_that_may_be_found_are_not_told(cells: tuple[str, ...], told: Fo
     assert told(*cells) == []
 
 
+def test_a_search_path_changed_further_down_helps_no_import_above(told: Found) -> None:
+    (finding,) = told("import ours", "import sys\nsys.path.append('lib')")
+    assert (finding.cell, finding.rule) == (0, UNKNOWN)
+    assert told("def load():\n    import ours", "%cd lib", "load()") == []
+
+
 def test_of_an_environment_that_is_not_known_nothing_is_said(told: Found) -> None:
     assert told("import ours", importable=None) == []
 

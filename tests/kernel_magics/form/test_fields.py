@@ -176,9 +176,15 @@ def test_an_error_stands_at_the_field_it_is_about(real: dict[str, Any]) -> None:
     assert owners.children()[0].errors == ["is neither an address nor a team"]
     assert owners.children()[1].errors == []
     form.show_error(("limits", "no_such_key"), "is not known")
-    assert form.children()["limits"].errors == ["is not known"]
+    assert form.children()["limits"].errors == ["no_such_key: is not known"]
     form.clear_errors()
     assert form.errors == []
+
+
+def test_code_in_a_help_text_is_shown_as_code() -> None:
+    field = field_of({"type": "string", "description": "An address, or `team:` & a name"})
+    shown = "".join(getattr(part, "value", "") for part in field.widget.children)
+    assert "An address, or <code>team:</code> &amp; a name</div>" in shown
 
 
 def test_an_error_text_cannot_break_the_page() -> None:
@@ -211,6 +217,87 @@ def test_a_union_keeps_what_was_typed_in_another_kind(real: dict[str, Any]) -> N
     assert problems(form) == [(("partitions", "values"), "is needed")]
     field._which.value = labels["daily"]
     assert form.value["partitions"] == {"type": "daily", "start_date": "2026-01-01"}
+
+
+_POINT = {
+    "type": "object",
+    "title": "Point",
+    "properties": {"type": {"enum": ["point"]}, "x": {"type": "number"}},
+}
+_LINE = {"type": "array", "items": {"type": "integer"}}
+
+#: What a company's schema allows or a file says, and an input of ours cannot show or type.
+ODD: list[tuple[dict[str, Any], Any]] = [
+    ({"anyOf": [_POINT, _LINE]}, {"type": "circle", "r": 2}),
+    ({"anyOf": [_POINT, _LINE]}, "a text"),
+    ({"anyOf": [_POINT, _LINE]}, []),
+    ({"type": "array", "items": {"anyOf": [_POINT, _LINE]}}, ["a", [1], {"type": "point", "x": 1}]),
+    ({"type": "array", "items": {"type": "object"}}, [{"a": None}, {}]),
+    ({"type": "array", "items": {"type": "string"}}, "{{ env.OWNERS }}"),
+    ({"type": "array", "items": {"type": "string"}}, []),
+    ({"type": "array", "items": {"enum": ["a", "b"]}}, ["b", "none of them", "a"]),
+    ({"type": "object"}, {"a": None, "b": "", "c": 1.0, "d": " x "}),
+    ({"type": "object"}, "{{ env.ALL }}"),
+    ({"type": "object", "properties": {"a": {"type": "integer"}}}, "{{ env.ALL }}"),
+    ({"type": "number"}, 12345.678),
+    ({"type": "number"}, 3),
+    ({"type": "integer"}, 10**18 + 1),
+    ({"type": "string"}, "  spaced "),
+    ({"type": "string"}, ""),
+]
+
+
+@pytest.mark.parametrize(("schema", "value"), ODD, ids=str)
+def test_what_no_input_can_show_stays_as_long_as_it_is_not_changed(
+    schema: dict[str, Any], value: Any
+) -> None:
+    neighbour = {"type": "string"}
+    form = make_field(shape_of({"type": "object", "properties": {"it": schema, "b": neighbour}}))
+    form.set({"it": value, "b": "before"})
+    form.children()["b"]._input.value = "after"
+    assert form.value == {"it": value, "b": "after"}
+    assert type(form.value["it"]) is type(value)
+
+
+def test_what_is_none_of_several_kinds_can_be_seen_and_left_for_one_of_them() -> None:
+    field = field_of({"anyOf": [_POINT, _LINE]})
+    field.set("{{ env.SHAPE }}")
+    assert [label for label, _ in field._which.options] == [
+        "—",
+        "point",
+        "a list",
+        "as written: {{ env.SHAPE }}",
+    ]
+    field._which.value = 0
+    field._chosen.children()["x"]._input.value = "2"
+    assert field.value == {"type": "point", "x": 2.0}
+    field._which.value = -2
+    assert field.value == "{{ env.SHAPE }}"
+
+
+def test_ticking_one_of_a_list_keeps_what_is_no_choice() -> None:
+    field = field_of({"type": "array", "items": {"enum": ["a", "b"]}})
+    field.set(["a", "old"])
+    field._boxes["b"].value = True
+    assert field.value == ["a", "b", "old"]
+
+
+def test_adding_a_row_replaces_what_no_row_can_show() -> None:
+    field = field_of({"type": "array", "items": {"type": "string"}})
+    field.set("{{ env.OWNERS }}")
+    assert "as written: <code>{{ env.OWNERS }}</code>" in field._body.children[0].value
+    field._on_add(None)
+    field.children()[0]._input.value = "team:growth"
+    assert field.value == ["team:growth"]
+
+
+def test_a_number_is_shown_with_all_its_digits(real: dict[str, Any]) -> None:
+    field = field_of({"type": "number"})
+    field.set(1234567.25)
+    assert field._input.value == "1234567.25"
+    whole = field_of({"type": "integer"})
+    whole._input.value = str(10**18 + 1)
+    assert whole.value == 10**18 + 1
 
 
 def test_a_day_and_a_time_become_cron(real: dict[str, Any]) -> None:
