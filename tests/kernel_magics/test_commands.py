@@ -68,15 +68,30 @@ def yaml_of(churn: Path) -> Path:
     return churn.parent / "work" / "defs" / "churn" / "defs.yaml"
 
 
-def test_the_way_from_nothing_to_a_schedule_that_was_tried(say: Say, churn: Path) -> None:
-    state, refused, made, again, tried, failed, runs, dry = say(
+#: Puts the names of the last runs into a variable, the newest first.
+NAME_RUNS = """
+from IPython.utils.capture import capture_output
+with capture_output() as seen:
+    get_ipython().run_line_magic('dagster', 'runs')
+told = str(seen.outputs[0].data['text/plain']).splitlines()
+names = [line.split()[0] for line in told if 'succeeded' in line]
+"""
+
+
+def test_the_way_from_nothing_to_runs_that_are_compared(say: Say, churn: Path) -> None:
+    state, refused, made, again, tried, failed, larger, huge, runs, _, diff, unknown, dry = say(
         "%dagster",
         "%dagster schedule daily 06:00",
         "%dagster schedule daily 06:00 --init",
         "%dagster",
         "%dagster run",
         "%dagster run -p rows=1",
+        "%dagster run --size medium -p rows=8",
+        "%dagster run --size huge",
         "%dagster runs",
+        NAME_RUNS,
+        "get_ipython().run_line_magic('dagster', f'runs diff {names[1]} {names[0]}')",
+        "%dagster runs diff zzz yyy",
         "%dagster schedule weekdays 07:30 --size medium --dry-run",
     )
     assert state == 'churn.ipynb is not scheduled. `%dagster schedule "daily 06:00"`'
@@ -92,13 +107,23 @@ def test_the_way_from_nothing_to_a_schedule_that_was_tried(say: Say, churn: Path
     assert "\n  check enough  passed\n" in tried
     assert failed.startswith("! Failed after ")
     assert "check enough failed in cell 3: rows > 1" in failed
-    assert [line.split()[1] for line in runs.splitlines()[1:3]] == ["failed", "succeeded"]
-    assert "Metrics, the oldest first:\n  auc  0.75" in runs
+    assert "of size medium (" in larger
+    # Another size for one run is judged like the scheduled one.
+    assert "size 'huge'" in huge or "`huge`" in huge
+    states = [line.split()[1] for line in runs.splitlines()[1:5]]
+    assert states == ["refused", "succeeded", "failed", "succeeded"]
+    assert "Metrics, the oldest first:\n  auc  " in runs
+    title, *rows = diff.splitlines()
+    assert title.endswith(", what differs:")
+    assert ["rows", "3", "→", "8"] in [row.split() for row in rows]
+    assert ["auc", "0.75", "→", "2"] in [row.split() for row in rows]
+    assert unknown.startswith("DagbookError: zzz begins the name of no run of this notebook.")
     assert dry.startswith(
         "Would write churn.ipynb: every day at 06:00 → every weekday at 07:30; "
         "size small → medium\n"
     )
     assert '"0 6 * * *"' in yaml_of(churn).read_text(), "a dry run writes nothing"
+    assert "compute_size" not in yaml_of(churn).read_text()
 
 
 def test_magic_and_command_line_write_the_same_bytes(say: Say, churn: Path, tmp_path: Path) -> None:
@@ -175,79 +200,48 @@ def test_which_of_several_is_tried_and_checked_can_be_said(say: Say, churn: Path
     assert "/runs/second/" in runs
 
 
-def test_a_trial_outside_of_a_project_says_how_to_make_one(say: Say, churn: Path) -> None:
-    assert say("%dagster run") == [
-        'DagbookError: churn.ipynb is in no dagbook project. `%dagster schedule "daily 06:00" '
-        f"--init` makes {churn.parent} one: it adds dg.toml and defs/"
-    ]
+WRONG = [
+    (
+        "%dagster shedule daily 06:00",
+        "DagbookError: `%dagster shedule` is not known. Did you mean `schedule`? Known: "
+        "schedule, pause, run, runs, validate, form",
+    ),
+    (
+        "%dagster run --fast",
+        "DagbookError: %dagster run: unrecognized arguments: --fast. `%dagster run --help` "
+        "lists what it takes",
+    ),
+    ("%dagster run -p rows", "DagbookError: -p rows: give NAME=VALUE, such as country=DE"),
+    (
+        "%dagster schedule 'daily",
+        "DagbookError: %dagster: no closing quotation in `schedule 'daily`",
+    ),
+    ("%dagster schedule", 'DagbookError: say when: `%dagster schedule "daily 06:00"`'),
+    (
+        "%dagster --notebook chrn.ipynb",
+        "DagbookError: chrn.ipynb does not exist. Did you mean `churn.ipynb`? Known: churn.ipynb",
+    ),
+    ("%dagster --notebook .", "DagbookError: . is no notebook. Known: churn.ipynb"),
+    (
+        "%dagster --notebook /dev/null",
+        "DagbookError: /dev/null is no notebook. Its folder holds no notebook",
+    ),
+    (
+        "%%dagster\nretries: 2\nnotebook: other.ipynb",
+        "DagbookError: line 3: notebook: these are the settings of churn.ipynb: leave the line "
+        "out, or say `%%dagster --notebook PATH`",
+    ),
+    (
+        "%dagster validate --fix night",
+        "DagbookError: --fix night: `night` is no rule. Known: not-run, "
+        "unknown-import, interactive-plots, not-python, dotenv-file, environment-variable, "
+        "missing-file, never-defined, …",
+    ),
+]
 
 
-def test_two_runs_are_compared(say: Say, churn: Path) -> None:
-    shown = say(
-        "%dagster schedule daily 06:00 --init",
-        "%dagster run",
-        "%dagster run -p rows=8",
-        "import io, re, contextlib\n"
-        "from IPython.utils.capture import capture_output\n"
-        "with capture_output() as seen:\n"
-        "    get_ipython().run_line_magic('dagster', 'runs')\n"
-        "names = [line.split()[0] for line in str(seen.outputs[0].data['text/plain'])"
-        ".splitlines()[1:3]]",
-        "get_ipython().run_line_magic('dagster', f'runs diff {names[1]} {names[0]}')",
-        "%dagster runs diff zzz yyy",
-    )
-    title, *rows = shown[4].splitlines()
-    assert title.endswith(", what differs:")
-    assert ["rows", "3", "→", "8"] in [row.split() for row in rows]
-    assert ["auc", "0.75", "→", "2"] in [row.split() for row in rows]
-    assert shown[5].startswith("DagbookError: zzz begins the name of no run of this notebook.")
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        (
-            "%dagster shedule daily 06:00",
-            "DagbookError: `%dagster shedule` is not known. Did you mean `schedule`? Known: "
-            "schedule, pause, run, runs, validate, form",
-        ),
-        (
-            "%dagster run --fast",
-            "DagbookError: %dagster run: unrecognized arguments: --fast. `%dagster run --help` "
-            "lists what it takes",
-        ),
-        ("%dagster run -p rows", "DagbookError: -p rows: give NAME=VALUE, such as country=DE"),
-        (
-            "%dagster schedule 'daily",
-            "DagbookError: %dagster: no closing quotation in `schedule 'daily`",
-        ),
-        ("%dagster schedule", 'DagbookError: say when: `%dagster schedule "daily 06:00"`'),
-        (
-            "%dagster --notebook chrn.ipynb",
-            "DagbookError: chrn.ipynb does not exist. Did you mean `churn.ipynb`? "
-            "Known: churn.ipynb",
-        ),
-        ("%dagster --notebook .", "DagbookError: . is no notebook. Known: churn.ipynb"),
-        (
-            "%dagster --notebook /dev/null",
-            "DagbookError: /dev/null is no notebook. Its folder holds no notebook",
-        ),
-        (
-            "%%dagster\nretries: 2\nnotebook: other.ipynb",
-            "DagbookError: line 3: notebook: these are the settings of churn.ipynb: leave the line "
-            "out, or say `%%dagster --notebook PATH`",
-        ),
-        (
-            "%dagster validate --fix night",
-            "DagbookError: --fix night: `night` is no rule. Known: not-run, "
-            "unknown-import, interactive-plots, not-python, dotenv-file, environment-variable, "
-            "missing-file, never-defined, …",
-        ),
-    ],
-    ids=lambda text: text.split(" ")[1] if text.startswith("%") else "",
-)
-def test_what_is_wrong_is_one_line(say: Say, line: str, said: str) -> None:
-    assert say(line) == [said]
+def test_what_is_wrong_is_one_line(say: Say) -> None:
+    assert say(*(line for line, _ in WRONG)) == [said for _, said in WRONG]
 
 
 def test_a_notebook_that_was_renamed_or_never_saved_is_one_sentence(say: Say, churn: Path) -> None:
@@ -282,14 +276,3 @@ def test_a_notebook_that_is_not_scheduled_is_tried_as_it_is(say: Say, churn: Pat
     assert "\n  auc           2\n" in worked
     assert refused.endswith("Did you mean `rows`? Known: rows, country")
     assert not (churn.parent / "dg.toml").exists()
-
-
-def test_another_size_for_one_run_is_judged_like_the_scheduled_one(say: Say, churn: Path) -> None:
-    tried, refused = say(
-        "%dagster schedule daily 06:00 --init",
-        "%dagster run --size medium",
-        "%dagster run --size huge",
-    )[1:]
-    assert "of size medium (" in tried
-    assert "size 'huge'" in refused or "`huge`" in refused
-    assert "compute_size" not in yaml_of(churn).read_text()

@@ -34,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(situation: Situation, args: argparse.Namespace) -> None:
     """Run it, showing the cell it is at; interrupt the cell to cancel it."""
     arguments: dict[str, Any] = {"parameters": values_of(args.parameter)}
-    situation.require_project('%dagster schedule "daily 06:00"')
     situation.show(*situation.version_note)
     live = LiveNote(situation.shell, Note(f"Trying {situation.name} …"))
 
@@ -42,9 +41,6 @@ def run(situation: Situation, args: argparse.Namespace) -> None:
         if "cell" in event:
             live.update(_at(situation.name, int(event["cell"]), int(event["of"])))
 
-    if not _is_scheduled(situation):
-        live.update(outcome(situation, _by_command(situation, args)))
-        return
     if args.component is not None:
         arguments["component"] = args.component
     if args.size is not None:
@@ -52,6 +48,9 @@ def run(situation: Situation, args: argparse.Namespace) -> None:
     if args.partition is not None:
         arguments["partition"] = args.partition
     try:
+        if not _is_scheduled(situation):
+            live.update(outcome(situation, _by_command(situation, args)))
+            return
         told = situation.ask("trial", on_event=progress, timeout=_LONGEST, **arguments)
     except KeyboardInterrupt:
         live.update(Note(f"The trial of {situation.name} was cancelled.", is_warning=True))
