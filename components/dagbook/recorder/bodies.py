@@ -104,7 +104,7 @@ def metric(item: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, bool) or value is None:
             raise ValueError
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise bad_value(
             f"Got invalid value {value!r} for metric {key!r} (timestamp={item.get('timestamp')!r}). "
             "Please specify value as a valid double (64-bit floating point)"
@@ -161,6 +161,33 @@ def checked_params(
             f"logged='{changed}' for run ID='{run_id}'."
         )
     return params
+
+
+def confirm_datasets(values: list[dict[str, Any]]) -> None:
+    """Confirm that data sets can be delivered.
+
+    Raises:
+        Refusal: one cannot.
+    """
+    for item in values:
+        dataset = as_object(item.get("dataset"))
+        text(dataset, "name")
+        for name in ("digest", "source_type", "source", "schema", "profile"):
+            text(dataset, name, default="")
+        for tag in items(item, "tags"):
+            text(tag, "key")
+            text(tag, "value", default="")
+
+
+def confirm_models(values: list[dict[str, Any]]) -> None:
+    """Confirm that models that a run read or made can be delivered.
+
+    Raises:
+        Refusal: one cannot.
+    """
+    for item in values:
+        text(item, "model_id")
+        integer(item, "step", 0)
 
 
 def artifact_path(path: str) -> str:

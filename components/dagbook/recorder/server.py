@@ -91,6 +91,11 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             # The caller is gone, or the disk is full: whoever is gone hears nothing.
             self._send_json(_FULL.status, _FULL.as_json())
+        except Exception as error:
+            # Without an answer MLflow's client would ask again for minutes. The text may hold
+            # anything the caller sent.
+            failed = Refusal("INTERNAL_ERROR", f"the MLflow recorder fails: {type(error).__name__}")
+            self._send_json(failed.status, failed.as_json())
         else:
             if isinstance(answer, Passed):
                 self._send_passed(answer)
@@ -105,6 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = path[len(prefix) :]
         if path == "/health":
             return {}
+        if not endpoints.is_plain(path):
+            raise self._refused(path, "its path leads out of itself")
         query = dict(parse_qsl(split.query, keep_blank_values=True))
         version = next((v for v in _VERSIONS if path.startswith(f"{v}/")), None)
         if version is None:

@@ -68,15 +68,20 @@ class Taking:
             raise bad_value(
                 f"the name of an experiment may have {bodies.LONGEST_EXPERIMENT_NAME} characters"
             )
+        if body.get("artifact_location"):
+            # Who brings the files there has the server's login and the runner's own access.
+            raise bad_value(
+                "a run does not choose where the files of an experiment lie: leave "
+                "artifact_location out, and they lie where the tracking server keeps them"
+            )
         with self.lock:
             if any(known.name == name for known in self.records.experiments.values()):
                 raise Refusal("RESOURCE_ALREADY_EXISTS", f"Experiment '{name}' already exists.")
             experiment = new_experiment_id()
             tags = strings(items(body, "tags"), "tags", bodies.LONGEST_EXPERIMENT_TAG)
-            location = body.get("artifact_location")
             self.keep(
                 "experiment", experiment=experiment, experiment_name=name, experiment_tags=tags,
-                artifact_location=str(location) if location else None, time=_now(),
+                time=_now(),
             )  # fmt: skip
         return {"experiment_id": experiment}
 
@@ -189,8 +194,8 @@ class Taking:
         with self.lock:
             self._active(run_id)
             datasets, models = items(body, "datasets"), items(body, "models")
-            for item in datasets:
-                text(bodies.as_object(item.get("dataset")), "name")
+            bodies.confirm_datasets(datasets)
+            bodies.confirm_models(models)
             self.keep("inputs", run=run_id, datasets=datasets, models=models)
         return {}
 
@@ -199,7 +204,9 @@ class Taking:
         run_id = self._run_id(body)
         with self.lock:
             self._active(run_id)
-            self.keep("outputs", run=run_id, models=items(body, "models"))
+            models = items(body, "models")
+            bodies.confirm_models(models)
+            self.keep("outputs", run=run_id, models=models)
         return {}
 
     # Models
