@@ -112,9 +112,9 @@ class _Picking:
                 raise DagbookError("the secret is empty")
             written = (base64.b64encode(value).decode(), value.hex())
             self._mask(None, [Part("the secret", form) for form in written])
-            for text in _read_as_text(value):
-                self._mask(None, [Part("the secret", text.strip())])
-                self._mask_parts(None, parts_of(text, self._is_public))
+            for read in _read_as_text(value):
+                self._mask(None, [Part("the secret", read.strip())])
+                self._mask_parts(None, parts_of(read, self._is_public))
             return value
         text = whole if whole is not None else value
         if not isinstance(text, str):
