@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dagbook.recorder import endpoints
 from dagbook.recorder.answers import Refusal, no_such
-from dagbook.recorder.bodies import artifact_path, as_object
+from dagbook.recorder.bodies import artifact_path, as_object, id_of
 from dagbook.recorder.names import owner_of
 from dagbook.recorder.onward import Onward
 from dagbook.recorder.passing import Passed
@@ -169,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _upload(self, kind: str, owner: str, path: str) -> dict[str, Any]:
-        path = self.server.mask(artifact_path(path))
+        path, owner = self.server.mask(artifact_path(path)), id_of(owner, kind)
         body, length = self._stream()
         name = path.rpartition("/")[2]
         file, written = self.server.uploads.take(name, body, length)

@@ -113,6 +113,9 @@ def test_secrets_are_masked_in_what_is_asked_too(
         ("/mlflow/runs/log-inputs", {"datasets": [{"dataset": {"name": "d"}}], "models": [{}]}),
         ("/mlflow/runs/outputs", {"models": [{"step": "x"}]}),
         ("/mlflow/runs/log-batch", {"tags": [{"key": "a", "value": {"b": 1}}]}),
+        ("/mlflow/runs/log-batch", {"params": [{"key": "a", "value": "half \ud83d"}]}),
+        ("/mlflow/runs/update", {"run_id": "../../x", "run_name": "a"}),
+        ("/mlflow/runs/create", {"experiment_id": "0\n"}),
     ],
 )
 def test_what_nobody_could_deliver_is_refused(
