@@ -37,6 +37,17 @@ def private_mode(folder: Path) -> int:
     return TOGETHER if _is_shared(folder) else ALONE
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Write a new file.
+
+    Raises:
+        OSError: it cannot be written, or is there already.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, private_mode(path.parent)), "wb") as file:
+        file.write(data)
+
+
 def _with_search(mode: int) -> int:
     # Who may read a folder may look into it.
     return mode | (mode & 0o444) >> 2

@@ -91,3 +91,14 @@ def test_a_file_in_the_way_is_told(tmp_path):
         make_private_folder(tmp_path / "runs")
     with pytest.raises(NotADirectoryError):
         make_private_folder(tmp_path / "runs" / "a")
+
+
+def test_a_new_file_is_its_users_alone_and_is_not_written_over(tmp_path: Path) -> None:
+    from dagbook.private_mode import write_private
+
+    tmp_path.chmod(0o700)
+    write_private(tmp_path / "told.json", b"{}")
+
+    assert stat.S_IMODE((tmp_path / "told.json").stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        write_private(tmp_path / "told.json", b"[]")

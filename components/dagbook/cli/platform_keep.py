@@ -164,7 +164,7 @@ def _piped(connection: Connection, wanted: tuple[str, ...]) -> dict[str, str]:
         raise DagbookError(
             "standard input is no text in UTF-8, which is all that can be kept"
         ) from None
-    if len(wanted) == 1:
+    if len(wanted) == 1 and not _is_lines(text, wanted[0]):
         is_file = any(file.variable == wanted[0] for file in connection.files)
         return {wanted[0]: text if is_file else text.rstrip("\r\n")}
     values: dict[str, str] = {}
@@ -182,6 +182,12 @@ def _piped(connection: Connection, wanted: tuple[str, ...]) -> dict[str, str]:
             f"standard input gives none of {', '.join(wanted)}: give lines of NAME=value"
         )
     return values
+
+
+def _is_lines(text: str, variable: str) -> bool:
+    """Whether a text gives a variable by its name, as a `.env` file does, and is not its value."""
+    lines = [line.strip().removeprefix("export ") for line in text.splitlines()]
+    return any(line.partition("=")[0].strip() == variable and "=" in line for line in lines)
 
 
 def _unquoted(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -111,6 +112,9 @@ class _Picking:
                 raise DagbookError("the secret is empty")
             written = (base64.b64encode(value).decode(), value.hex())
             self._mask(None, [Part("the secret", form) for form in written])
+            for read in _read_as_text(value):
+                self._mask(None, [Part("the secret", read.strip())])
+                self._mask_parts(None, parts_of(read, self._is_public))
             return value
         text = whole if whole is not None else value
         if not isinstance(text, str):
@@ -163,6 +167,18 @@ class _Picking:
     def _is_public(self, name: str) -> bool:
         public = self._connection.public_fields
         return is_public(name) if public is None else name in public
+
+
+def _read_as_text(value: bytes) -> list[str]:
+    """What a notebook makes of bytes that are no UTF-8; nothing where they are no text at all."""
+    if value.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return [value.decode("utf-16", "replace")]
+    if b"\0" in value:
+        return []
+    # Also what `repr` shows of the bytes, Windows' letters where they differ, and what a terminal
+    # makes of them.
+    found = [value.decode(name, "replace") for name in ("latin-1", "cp1252", "utf-8")]
+    return list(dict.fromkeys(found))
 
 
 def _json(value: object, what: str) -> str:

@@ -83,7 +83,9 @@ def trial_delivery(
         fetched = fetch(Entitlement(rest), platform, environment)
     except DagbookError as error:
         kind = ProviderDown if isinstance(error, ProviderDown) else DagbookError
-        raise kind(f"{error}; or give your own: {'; '.join(map(str, lacking))}") from None
+        # The platform gives the others.
+        failed = [each for each in lacking if f"connection `{each.connection}`" in str(error)]
+        raise kind(f"{error}; or give your own: {'; '.join(map(str, failed or lacking))}") from None
     return together([_plain(entitlement), *found, fetched])
 
 

@@ -276,7 +276,8 @@ class Guardian:
                 self._become_user()
             os.execvpe(self.command[0], self.command, environment)
         except OSError as error:
-            os.write(2, f"cannot start {self.command[0]}: {error.strerror}\n".encode())
+            who = f" as user {os.geteuid()}" if self.settings.user else ""
+            os.write(2, f"cannot start {self.command[0]}{who}: {error.strerror}\n".encode())
         finally:
             os._exit(127)
 

@@ -34,6 +34,7 @@ from dagbook.execution.undumpable import undumpable
 from dagbook.execution.verdict import Verdict
 from dagbook.execution.words import in_one_line
 from dagbook.notebook import Notebook
+from dagbook.private_mode import write_private
 from dagbook.report import REPORTS_FILE_NAME
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class Execution:
             place.journal.event("masked")
         place.journal.flush()
         try:
-            (place.journal.folder / CONTEXT_FILE_NAME).write_bytes(to_json(context))
+            write_private(place.journal.folder / CONTEXT_FILE_NAME, to_json(context))
             if place.journal.trouble is not None:
                 raise place.journal.trouble
         except OSError as error:

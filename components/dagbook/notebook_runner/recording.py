@@ -99,8 +99,10 @@ class Recording:
             The delivery for the kernel: when that is renewed, this learns of it first.
         """
         connections = tuple(connections)
-        self._secrets = delivery.secrets
-        self._masker = Masker(delivery.secrets)
+        # What was renewed may have been told before.
+        known = {secret.value: secret for secret in (*self._secrets, *delivery.secrets)}
+        self._secrets = tuple(known.values())
+        self._masker = Masker(self._secrets)
         self._login = Login.of(delivery.tracking, connections)
         if (fetch := delivery.renew) is None:
             return delivery

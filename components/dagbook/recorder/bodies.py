@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ MOST_METRICS, MOST_OTHERS, LONGEST_KEY, LONGEST_PARAM, LONGEST_TAG = 1000, 100, 
 LONGEST_EXPERIMENT_TAG, LONGEST_EXPERIMENT_NAME = 20000, 500
 
 _NAME = re.compile(r"[\w\-./ :]+")
+_ID = re.compile(r"[A-Za-z0-9][\w-]{0,255}", re.ASCII)
 _NO_NAME = re.compile(r"[^\w\-./ :]")
 _MOST_INTEGER = 2**63
 
@@ -36,6 +38,17 @@ def text(body: Mapping[str, Any], *names: str, default: str | None = None) -> st
     if default is not None:
         return default
     raise bad_value(f"Missing value for required parameter {names[0]!r}.")
+
+
+def id_of(text: str, what: str) -> str:
+    """What names a run, a model or an experiment; what else stands there, nobody could deliver.
+
+    Raises:
+        Refusal: it names none.
+    """
+    if not _ID.fullmatch(text):
+        raise bad_value(f"Invalid {what} ID: {text[:100]!r}")
+    return text
 
 
 def integer(body: Mapping[str, Any], name: str, default: int) -> int:
@@ -104,7 +117,7 @@ def metric(item: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, bool) or value is None:
             raise ValueError
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise bad_value(
             f"Got invalid value {value!r} for metric {key!r} (timestamp={item.get('timestamp')!r}). "
             "Please specify value as a valid double (64-bit floating point)"
@@ -163,6 +176,33 @@ def checked_params(
     return params
 
 
+def confirm_datasets(values: list[dict[str, Any]]) -> None:
+    """Confirm that data sets can be delivered.
+
+    Raises:
+        Refusal: one cannot.
+    """
+    for item in values:
+        dataset = as_object(item.get("dataset"))
+        text(dataset, "name")
+        for name in ("digest", "source_type", "source", "schema", "profile"):
+            text(dataset, name, default="")
+        for tag in items(item, "tags"):
+            text(tag, "key")
+            text(tag, "value", default="")
+
+
+def confirm_models(values: list[dict[str, Any]]) -> None:
+    """Confirm that models that a run read or made can be delivered.
+
+    Raises:
+        Refusal: one cannot.
+    """
+    for item in values:
+        text(item, "model_id")
+        integer(item, "step", 0)
+
+
 def artifact_path(path: str) -> str:
     """A path below the address of artifacts.
 
@@ -206,6 +246,13 @@ def as_object(data: object) -> dict[str, Any]:
         Refusal: it is no object.
     """
     if isinstance(data, dict):
+        try:
+            json.dumps(data, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise bad_value(
+                "a text in the call holds half of a letter (a lone surrogate), which MLflow cannot "
+                "keep"
+            ) from None
         return data
     raise Refusal("BAD_REQUEST", "the body of a call has to be a JSON object")
 

@@ -69,8 +69,12 @@ class EmbeddedStore:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "dagbook.recorder.embedded"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                env={**os.environ, **_server_variables(self._uri, self._artifacts)},
             )  # fmt: skip
+            assert self._process.stdin is not None
+            # A database's address may hold a login, which is in no process's environment from
+            # outside: until that process hides, others of its user may read it.
+            told = _server_variables(self._uri, self._artifacts)
+            self._process.stdin.write(json.dumps(told).encode() + b"\n")
         return self._process
 
 
@@ -90,6 +94,7 @@ def _serve() -> None:
     # MLflow itself prints, and so may anything it loads.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    os.environ.update(json.loads(sys.stdin.readline()))
     from mlflow.server import app
 
     client = app.test_client()

@@ -122,6 +122,19 @@ class Endpoint:
 UNKNOWN = Endpoint(reason="it is not among those that are known here")
 
 
+def is_plain(path: str) -> bool:
+    """Whether everybody on the way to a server takes a path for the same one.
+
+    A server, or a proxy before it, may resolve ``traces/../experiments``, which is refused by its
+    name, after it was found among what is passed on.
+    """
+    for _ in range(3):
+        if "\\" in path or any(part.partition(";")[0] in (".", "..") for part in path.split("/")):
+            return False
+        path = unquote(path)
+    return True
+
+
 def find(method: str, path: str) -> Endpoint:
     """What becomes of a call to a path below ``/api/2.0`` or ``/api/3.0``."""
     for (known, pattern), expression in _EXPRESSIONS.items():

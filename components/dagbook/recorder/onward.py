@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ class Onward:
         if time.monotonic() < self._paused_until:
             raise name_is_new
         try:
+            path = str(self._mask(path))
             return self._translated(self._behind.ask("GET", path, headers, None, SHORT_SECONDS))
         except Refusal as refusal:
             if refusal.code == "TEMPORARILY_UNAVAILABLE":
@@ -75,7 +77,8 @@ class Onward:
                 f"MLflow {problem}, so it does not have yet what this notebook told it, and cannot "
                 "be asked about it: try again later, or use what you have in memory"
             )
-        path, body = taking.ids.translate(path), self._body(headers, data)
+        # Servers keep addresses in their logs.
+        path, body = taking.ids.translate(str(self._mask(path))), self._body(headers, data)
         sent = {**headers, "content-length": str(len(body))} if body else dict(headers)
         sent.pop("transfer-encoding", None)
         if not body:
@@ -101,8 +104,11 @@ class Onward:
     def _translated(self, answer: Passed) -> Passed:
         if "json" not in answer.content_type:
             return answer
-        with answer.body as body:
-            text = body.read().decode("utf-8", "surrogateescape")
+        try:
+            with answer.body as body:
+                text = body.read().decode("utf-8", "surrogateescape")
+        except (OSError, HTTPException):
+            raise not_now("the MLflow server breaks its answer off") from None
         data = self._taking.ids.translate_back(text).encode("utf-8", "surrogateescape")
         return Passed(answer.status, answer.content_type, BytesIO(data), len(data))
 

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import IO, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -114,7 +115,7 @@ class Server:
             answer = self._opener.open(request, timeout=seconds)
         except urllib.error.HTTPError as error:
             return self._no(error)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise not_now(f"the MLflow server does not answer ({_why(error)})") from None
         return _passed(answer.status, answer)
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dagbook.recorder import endpoints
 from dagbook.recorder.answers import Refusal, no_such
-from dagbook.recorder.bodies import artifact_path, as_object
+from dagbook.recorder.bodies import artifact_path, as_object, id_of
 from dagbook.recorder.names import owner_of
 from dagbook.recorder.onward import Onward
 from dagbook.recorder.passing import Passed
@@ -91,6 +91,11 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             # The caller is gone, or the disk is full: whoever is gone hears nothing.
             self._send_json(_FULL.status, _FULL.as_json())
+        except Exception as error:
+            # Without an answer MLflow's client would ask again for minutes. The text may hold
+            # anything the caller sent.
+            failed = Refusal("INTERNAL_ERROR", f"the MLflow recorder fails: {type(error).__name__}")
+            self._send_json(failed.status, failed.as_json())
         else:
             if isinstance(answer, Passed):
                 self._send_passed(answer)
@@ -105,6 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = path[len(prefix) :]
         if path == "/health":
             return {}
+        if not endpoints.is_plain(path):
+            raise self._refused(path, "its path leads out of itself")
         query = dict(parse_qsl(split.query, keep_blank_values=True))
         version = next((v for v in _VERSIONS if path.startswith(f"{v}/")), None)
         if version is None:
@@ -162,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _upload(self, kind: str, owner: str, path: str) -> dict[str, Any]:
-        path = self.server.mask(artifact_path(path))
+        path, owner = self.server.mask(artifact_path(path)), id_of(owner, kind)
         body, length = self._stream()
         name = path.rpartition("/")[2]
         file, written = self.server.uploads.take(name, body, length)

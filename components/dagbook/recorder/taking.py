@@ -68,22 +68,27 @@ class Taking:
             raise bad_value(
                 f"the name of an experiment may have {bodies.LONGEST_EXPERIMENT_NAME} characters"
             )
+        if body.get("artifact_location"):
+            # Who brings the files there has the server's login and the runner's own access.
+            raise bad_value(
+                "a run does not choose where the files of an experiment lie: leave "
+                "artifact_location out, and they lie where the tracking server keeps them"
+            )
         with self.lock:
             if any(known.name == name for known in self.records.experiments.values()):
                 raise Refusal("RESOURCE_ALREADY_EXISTS", f"Experiment '{name}' already exists.")
             experiment = new_experiment_id()
             tags = strings(items(body, "tags"), "tags", bodies.LONGEST_EXPERIMENT_TAG)
-            location = body.get("artifact_location")
             self.keep(
                 "experiment", experiment=experiment, experiment_name=name, experiment_tags=tags,
-                artifact_location=str(location) if location else None, time=_now(),
+                time=_now(),
             )  # fmt: skip
         return {"experiment_id": experiment}
 
     def set_experiment_tag(self, body: Body) -> Answer:
         """``experiments/set-experiment-tag``."""
         (tag,) = strings([dict(body)], "key", bodies.LONGEST_EXPERIMENT_TAG).items()
-        experiment = text(body, "experiment_id")
+        experiment = bodies.id_of(text(body, "experiment_id"), "experiment")
         self.keep("experiment_tag", experiment=experiment, key=tag[0], value=tag[1])
         return {}
 
@@ -96,7 +101,7 @@ class Taking:
         name = text(body, "run_name", default=tags.get("mlflow.runName") or f"run-{run_id[:8]}")
         with self.lock:
             self.keep(
-                "run", run=run_id, experiment=text(body, "experiment_id", default="0"), name=name,
+                "run", run=run_id, experiment=_experiment_id(body), name=name,
                 user=text(body, "user_id", default=tags.get("mlflow.user", "")), tags=tags,
                 time=integer(body, "start_time", _now()),
             )  # fmt: skip
@@ -189,8 +194,8 @@ class Taking:
         with self.lock:
             self._active(run_id)
             datasets, models = items(body, "datasets"), items(body, "models")
-            for item in datasets:
-                text(bodies.as_object(item.get("dataset")), "name")
+            bodies.confirm_datasets(datasets)
+            bodies.confirm_models(models)
             self.keep("inputs", run=run_id, datasets=datasets, models=models)
         return {}
 
@@ -199,7 +204,9 @@ class Taking:
         run_id = self._run_id(body)
         with self.lock:
             self._active(run_id)
-            self.keep("outputs", run=run_id, models=items(body, "models"))
+            models = items(body, "models")
+            bodies.confirm_models(models)
+            self.keep("outputs", run=run_id, models=models)
         return {}
 
     # Models
@@ -209,7 +216,7 @@ class Taking:
         model_id = new_model_id()
         with self.lock:
             self.keep(
-                "model", model=model_id, experiment=text(body, "experiment_id", default="0"),
+                "model", model=model_id, experiment=_experiment_id(body),
                 name=text(body, "name", default=f"model-{model_id[2:10]}"),
                 model_type=text(body, "model_type", default=""),
                 run=text(body, "source_run_id", default=""),
@@ -285,14 +292,14 @@ class Taking:
         return {}
 
     def _of_model(self, body: Body, call: str, **values: Any) -> Answer:
-        model_id = self.own_id(text(body, "model_id"))
+        model_id = self.own_id(bodies.id_of(text(body, "model_id"), "model"))
         with self.lock:
             self.keep(call, model=model_id, **values)
             model = self.records.models.get(model_id)
             return {"model": model.as_json() if model else {"info": {"model_id": model_id}}}
 
     def _run_id(self, body: Body) -> str:
-        return self.own_id(text(body, "run_id", "run_uuid"))
+        return self.own_id(bodies.id_of(text(body, "run_id", "run_uuid"), "run"))
 
     def _active(self, run_id: str) -> OwnRun | None:
         """The run, where it is one of ours and may be changed."""
@@ -306,6 +313,10 @@ class Taking:
 
 #: A call of MLflow's REST API.
 Take = Callable[[Taking, Body], Answer]
+
+
+def _experiment_id(body: Body) -> str:
+    return bodies.id_of(text(body, "experiment_id", default="0"), "experiment")
 
 
 def _now() -> int:

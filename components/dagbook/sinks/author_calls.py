@@ -11,7 +11,15 @@ from dagbook.recorder.calls import Call, Ids, length_of, read_calls
 from dagbook.recorder.names import artifact_root
 from dagbook.sinks.author_files import send_file
 from dagbook.sinks.call_groups import CallGroup, groups_of
-from dagbook.sinks.mlflow import RECORDING_TAG, MlflowError, MlflowRun, point_identity
+from dagbook.sinks.mlflow import (
+    RECORDING_TAG,
+    MlflowError,
+    MlflowRun,
+    artifact_location,
+    point_identity,
+)
+from dagbook.sinks.place_of_files import confirm_place
+from dagbook.sinks.spool import Spool
 
 _UNFINISHED = frozenset({"RUNNING", "SCHEDULED"})
 
@@ -36,6 +44,8 @@ class AuthorCalls:
         self.metrics: set[str] = set()
         # The runs and models that it made, whether or not MLflow took them.
         self._made: set[str] = set()
+        # Those whose files go to no other server than this run.
+        self._confirmed: set[tuple[str, str]] = set()
         # What was sent before without an answer may have arrived: the first group after that.
         self._is_in_doubt = True
 
@@ -121,10 +131,12 @@ class AuthorCalls:
         name = call["experiment_name"]
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            location = call.get("artifact_location")
+            uri, state_folder = self._run.tracking_uri, Spool(self._folder).state_folder
             try:
                 made = self._client.create_experiment(
-                    name, artifact_location=location, tags=call["experiment_tags"]
+                    name,
+                    artifact_location=artifact_location(uri, name, state_folder),
+                    tags=call["experiment_tags"],
                 )
             except MlflowException:
                 # Somebody else made it in this moment.
@@ -221,7 +233,7 @@ class AuthorCalls:
         for item in call["datasets"]:
             own = item["dataset"]
             told = [own.get(n) for n in ("name", "digest", "source_type", "source")]
-            tags = [InputTag(tag["key"], tag["value"]) for tag in item.get("tags", ())]
+            tags = [InputTag(tag["key"], tag.get("value", "")) for tag in item.get("tags", ())]
             dataset = Dataset(*told, schema=own.get("schema"), profile=own.get("profile"))
             datasets.append(DatasetInput(dataset, tags))
         models = [LoggedModelInput(self._ids.of(m["model_id"])) for m in call["models"]]
@@ -281,7 +293,13 @@ class AuthorCalls:
     def _send_artifact(self, call: Call) -> None:
         self._has_arrived(call["owner"])
         owner = self._ids.of(call["owner"])
+        self._confirm_place(call["kind"], owner)
         send_file(self._client, call, owner, self._folder, self._text, self._uploading)
+
+    def _confirm_place(self, kind: str, owner: str) -> None:
+        if (kind, owner) not in self._confirmed:
+            confirm_place(self._artifact_uri(kind, owner), self._run.tracking_uri)
+            self._confirmed.add((kind, owner))
 
     # Texts
 

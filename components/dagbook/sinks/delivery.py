@@ -31,6 +31,7 @@ from dagbook.sinks.mlflow import (
     one_line,
     without_login,
 )
+from dagbook.sinks.place_of_files import confirm_place
 from dagbook.sinks.spool import MOST_WAITING_SECONDS, End, Head, Spool, is_uploading
 
 #: How long a metric must be known before it is decided whose it is, in seconds.
@@ -306,6 +307,7 @@ class Delivery:
         try:
             if not path.is_file():
                 raise MlflowError(f"{path} is gone")
+            confirm_place(run.artifact_uri(), run.tracking_uri)
             run.log_file(path)
         except Exception as error:
             self._note_or_raise("the notebook was not recorded", error, uri)

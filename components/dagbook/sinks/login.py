@@ -53,14 +53,16 @@ class Login:
 
     def for_server(self, uri: str) -> dict[str, str]:
         """The variables for one address; of connections only where each may be sent there."""
-        own = {n: v for n, v in os.environ.items() if n.startswith(TRACKING_PREFIX)}
-        own.pop(TRACKING_URI, None)
+        own = own_login(uri)
         given = {n: v for n, v in self.variables.items() if n != TRACKING_URI}
-        if not given or self.problem(uri) is not None:
+        if not given:
             return own
+        if self.problem(uri) is not None:
+            # Who names a connection for one server means no other login for another.
+            return _anonymous(own)
         if _WHO & given.keys():
             # One login at a time: of two, MLflow's client would take the deployment's.
-            own = {name: value for name, value in own.items() if name not in _WHO}
+            own = _anonymous(own)
         return {**own, **given}
 
     def problem(self, uri: str) -> str | None:
@@ -75,3 +77,24 @@ class Login:
             f"connection `{wrong[0]}` is not bound to {address}, so its login is not sent there: "
             "add the server to its `hosts` in the platform file"
         )
+
+
+def own_login(uri: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The deployment's own variables for one address.
+
+    Its login is for the server that it names by `MLFLOW_TRACKING_URI`, where it names one: YAML may
+    name another.
+    """
+    own = {n: v for n, v in environment.items() if n.startswith(TRACKING_PREFIX)}
+    named = own.pop(TRACKING_URI, "")
+    is_elsewhere = is_server(named) and is_server(uri) and _server_of(named) != _server_of(uri)
+    return _anonymous(own) if is_elsewhere else own
+
+
+def _anonymous(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name not in _WHO}
+
+
+def _server_of(uri: str) -> str:
+    scheme, _, rest = without_login(uri).lower().partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"

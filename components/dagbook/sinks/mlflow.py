@@ -95,6 +95,10 @@ class MlflowRun:
             batch = params[start : start + _PARAMETER_BATCH]
             self.client.log_batch(self.run_id, params=batch, synchronous=True)
 
+    def artifact_uri(self) -> str:
+        """Where its files lie."""
+        return str(self.client.get_run(self.run_id).info.artifact_uri)
+
     def log_file(self, path: Path) -> None:
         """Keep a file with it."""
         self.client.log_artifact(self.run_id, str(path))
@@ -121,8 +125,7 @@ def find_experiment(uri: str, name: str, state_folder: Path) -> tuple[MlflowClie
     is_embedded = uri == embedded_store(state_folder)
     with _one_at_a_time(state_folder if is_embedded else None):
         client = MlflowClient(tracking_uri=uri)
-        artifacts = artifact_folder(state_folder) if is_embedded else None
-        return client, _experiment_id(client, name, artifacts)
+        return client, _experiment_id(client, name, artifact_location(uri, name, state_folder))
 
 
 def create_run(
@@ -169,6 +172,16 @@ def embedded_store(state_folder: Path) -> str:
 def artifact_folder(state_folder: Path) -> str:
     """The address of the folder of artifacts of the store inside a project."""
     return (state_folder.absolute() / "mlartifacts").as_uri()
+
+
+def artifact_location(uri: str, experiment: str, state_folder: Path) -> str | None:
+    """Where the files of a new experiment lie; None where the store says so itself.
+
+    MLflow's client has the files of a database without a server in the folder it is started in.
+    """
+    if uri != embedded_store(state_folder):
+        return None
+    return f"{artifact_folder(state_folder)}/{_NO_NAME.sub('_', experiment)}"
 
 
 def tracking_uri(named: str | None, state_folder: Path) -> str:
@@ -258,13 +271,12 @@ def point_identity(name: str, step: int, milliseconds: int, value: float) -> Ide
     return name, step, milliseconds, repr(float(kept))
 
 
-def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
+def _experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            location = f"{artifacts}/{_NO_NAME.sub('_', name)}" if artifacts else None
             return str(client.create_experiment(name, artifact_location=location))
         except MlflowException:
             # Somebody else made it in this moment.

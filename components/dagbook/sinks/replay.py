@@ -16,6 +16,7 @@ from dagbook.project import STATE_FOLDER
 from dagbook.recorder.private_process import hide
 from dagbook.sinks.delivery import Delivery
 from dagbook.sinks.later_login import LaterLogins, Platforms, fetch_logins
+from dagbook.sinks.login import own_login
 from dagbook.sinks.sender import environment_with
 from dagbook.sinks.sender_process import PATIENCE
 from dagbook.sinks.spool import Spool, is_uploading, spools_aside, spools_in
@@ -90,7 +91,10 @@ def replay(
         if name in logins.problems:
             yield f"{name}: waits for its login to MLflow: {logins.problems[name]}"
             continue
-        _log_in(environment, logins.variables.get(name))
+        login = logins.variables.get(name)
+        if login is None and head is not None and head.tracking_uri is not None:
+            login = own_login(head.tracking_uri, environment)
+        _log_in(environment, login)
         delivery = Delivery(spool, uris=uris)
         try:
             if delivery.advance() and not delivery.was_somebody_elses:

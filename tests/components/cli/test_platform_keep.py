@@ -68,6 +68,12 @@ def test_several_are_read_from_lines(root: Path) -> None:
     assert kept_values(root) == {"analytics_prod": {"DB_USER": "anna", "DB_PASSWORD": SECRET}}
 
 
+def test_one_is_read_from_lines_too(root: Path) -> None:
+    text = f"DB_USER=anna\nexport LAKE_KEY={SECRET}\nOTHER=not-for-this\n"
+    assert piped(root, text, "lake").returncode == 0
+    assert kept_values(root) == {"lake": {"LAKE_KEY": SECRET}}
+
+
 def test_at_a_terminal_secrets_are_asked_for_and_not_shown(root: Path) -> None:
     process, terminal = pty.fork()
     if process == 0:  # the child, whose terminal this is

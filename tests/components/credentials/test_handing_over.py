@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from dagbook.credentials.handing_over import hand_over
 from dagbook.credentials.provider import Fetched, ProviderDown
 from dagbook.errors import DagbookError
+from dagbook.masking import Masker
 from dagbook.policy.connections import Connection, ConnectionFile
 
 from .conftest import connection, fetched, masked
@@ -293,3 +295,28 @@ def test_every_connection_that_fails_is_named_and_one_that_will_not_work_decides
         "user to see why; connection `wrong`: the deployment's environment has no variable `NONE`: "
         "set it where Dagster's code server and workers start, or mend `key`"
     )
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16"])
+def test_text_in_another_encoding_is_masked_as_a_notebook_reads_it(encoding: str) -> None:
+    content = "password=gr\u00fcne-Wiese-17\nsecond-line-of-it".encode(encoding)
+    wanted = Connection("w", "file", "key", files=(ConnectionFile("F", "key"),))
+    handed = hand_over(wanted, Fetched(content))
+    masker = Masker(handed.secrets)
+
+    assert handed.files[0].content == content
+    for shown in (content.decode(encoding), "gr\u00fcne-Wiese-17", "second-line-of-it"):
+        assert masker.text(shown) == "***w***"
+    if encoding != "utf-16":
+        assert "Wiese" not in masker.text(repr(content))
+        assert "Wiese" not in masker.text(content.decode("utf-8", "replace"))
+
+
+def test_of_bytes_that_are_no_text_the_whole_is_masked() -> None:
+    content = bytes(range(256))
+    wanted = Connection("w", "file", "key", files=(ConnectionFile("F", "key"),))
+
+    assert {secret.value for secret in hand_over(wanted, Fetched(content)).secrets} == {
+        base64.b64encode(content).decode(),
+        content.hex(),
+    }

@@ -198,6 +198,18 @@ def test_where_the_platform_cannot_give_it_either_both_ways_are_told(root: Path)
     assert not isinstance(refused.value, ProviderDown)
 
 
+def test_what_the_platform_gives_need_not_be_given(root: Path) -> None:
+    lake = Connection("lake", "environment", "DEPLOYED_KEY", variables=KEY.variables)
+    with pytest.raises(DagbookError) as refused:
+        trial_delivery(entitled(DB, lake), Platform(), root, {"DEPLOYED_KEY": OTHER})
+    assert str(refused.value) == (
+        "connection `analytics_prod`: the deployment's environment has no variable `DEPLOYED`: set "
+        "it where Dagster's code server and workers start, or mend `key`; or give your own: "
+        "connection `analytics_prod`: `DB_USER`, `DB_PASSWORD` are neither set here nor kept: "
+        "`dagbook platform keep analytics_prod`"
+    )
+
+
 def test_a_run_without_connections_is_given_nothing(root: Path) -> None:
     assert not trial_delivery(entitled(), Platform(), root, {"DB_PASSWORD": SECRET})
 

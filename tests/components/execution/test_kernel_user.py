@@ -168,6 +168,25 @@ def test_a_folder_that_user_may_not_enter_is_told_in_one_line(theirs, ours):
 
 
 @pytest.mark.needs("plain-user")
+def test_a_python_that_user_may_not_start_is_told_in_one_line(theirs, ours, monkeypatch):
+    # As where the environment lies in root's home.
+    python = ours / "bin" / "python"
+    python.parent.mkdir(mode=0o700)
+    python.symlink_to(sys.executable)
+    spec = {"argv": [str(python), "{connection_file}"], "language": "python"}
+    (ours / "kernels" / "closed").mkdir(parents=True)
+    (ours / "kernels" / "closed" / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(ours))
+    notebook = make(theirs, "1")
+    with pytest.raises(DagbookError) as refused:
+        run_notebook(notebook, kernel="closed", allowance=ruled(run_as=NOBODY), output_folder=ours)
+    assert str(refused.value) == (
+        f"kernel 'closed' ended while starting (exit code 127): cannot start {python} as user "
+        f"{ONE}: Permission denied"
+    )
+
+
+@pytest.mark.needs("plain-user")
 def test_root_writes_nothing_where_that_user_could_put_a_link(theirs, ours):
     (ours / "link").symlink_to(theirs)
     for place in (theirs / "runs" / "look", ours / "link" / "runs"):

@@ -323,3 +323,23 @@ def test_no_variable_of_ours_is_left_in_this_process(bench: Workbench) -> None:
     bench.run("n")
 
     assert dict(os.environ) == before
+
+
+def test_a_credential_that_was_renewed_stays_masked(bench: Workbench) -> None:
+    import logging
+    from typing import cast
+
+    from dagbook.credentials.delivery import Delivery, Secret
+    from dagbook.notebook_runner.asset import NotebookAsset
+    from dagbook.notebook_runner.recording import Recording
+
+    recording = Recording(logging.getLogger(__name__), cast("NotebookAsset", None))
+    fresh = Delivery(secrets=(Secret("the new word", "new"),))
+    told = recording.entrust(
+        Delivery(secrets=(Secret("the old word", "old"),), renew=lambda: fresh)
+    )
+    recording._learn = lambda: None  # type: ignore[method-assign]
+    assert told.renew is not None
+    told.renew()
+
+    assert recording._shown("the old word, the new word") == "***old***, ***new***"
