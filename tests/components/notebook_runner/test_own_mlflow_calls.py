@@ -295,7 +295,9 @@ def test_nothing_acknowledged_is_lost_when_the_run_is_killed(
             mlflow.log_text("kept", "notes.txt")
             for step in range(100_000):
                 mlflow.log_metric("loss", step, step=step)
-                pathlib.Path(TOLD).write_text(str(step))
+                # In one step: it may be killed at any moment.
+                pathlib.Path(TOLD + ".new").write_text(str(step))
+                pathlib.Path(TOLD + ".new").replace(TOLD)
             """.replace("TOLD", repr(str(told))),
         ],
     )
