@@ -276,3 +276,10 @@ def test_a_notebook_that_is_not_scheduled_is_tried_as_it_is(say: Say, churn: Pat
     assert "\n  auc           2\n" in worked
     assert refused.endswith("Did you mean `rows`? Known: rows, country")
     assert not (churn.parent / "dg.toml").exists()
+
+
+def test_a_partition_of_what_has_none_is_one_line(say: Say, churn: Path) -> None:
+    refused = say("%dagster schedule daily 06:00 --init", "%dagster run --partition 2026-01-01")[1]
+    assert refused.endswith(
+        "DagbookError: partition 2026-01-01: churn.ipynb is not repeated for anything: leave it out"
+    )

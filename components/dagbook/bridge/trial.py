@@ -66,6 +66,10 @@ def run_trial(
             defs = definitions_of(project, found.path)
         if partition is None:
             partition = last_partition(defs, key, found)
+        elif "partitions" not in found.document.attributes:
+            raise DagbookError(
+                f"partition {partition}: {notebook} is not repeated for anything: leave it out"
+            )
         run_id = str(uuid.uuid4())
         asked.tell({"run": run_id, "partition": partition})
         done = threading.Event()

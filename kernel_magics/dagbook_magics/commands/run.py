@@ -71,7 +71,7 @@ def _by_command(situation: Situation, args: argparse.Namespace) -> dict[str, Any
     Raises:
         DagbookError: it was refused.
     """
-    python = situation.bridge.hello()["python"]
+    python = situation.python
     words = [word for each in args.parameter for word in ("-p", each)]
     words += ["--size", args.size] if args.size is not None else []
     process = subprocess.Popen(
