@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 LAST_WORDS_BYTES = 16_384
 WAIT_SECONDS = 0.02
 CLOSED_SECONDS = 0.15
+QUIET_LOOKS = 3
 
 
 class Kernel:
@@ -263,7 +264,7 @@ class Kernel:
             has_closed: whether it has closed its output.
         """
         deadline = time.monotonic() + seconds
-        look_at, activity = 0.0, object()
+        look_at, activity, quiet = 0.0, object(), 0
         while (left := deadline - time.monotonic()) > 0:
             ready, _, _ = select.select([self.status], [], [], min(left, WAIT_SECONDS))
             meanwhile()
@@ -271,7 +272,9 @@ class Kernel:
                 return True
             if time.monotonic() >= look_at and has_closed():
                 before, activity = activity, self._activity()
-                if activity == before:
+                quiet = quiet + 1 if activity == before else 0
+                # Once may be a busy machine that gave it no time.
+                if quiet == QUIET_LOOKS:
                     return False
                 look_at = time.monotonic() + CLOSED_SECONDS
         return False
