@@ -77,12 +77,19 @@ def schema(
 ) -> dict[str, Any]:
     """What a form for a notebook asks for: the pair of schemas, labelled, with the policy in it."""
     project = asked.project
-    found = asked.index.choose(notebook, component)
-    if type is None and found is not None:
-        type = found.document.type
+    type, asset = _type_and_asset(asked, notebook, type, component)
     class_ = notebook_type(asked, project, type)
-    asset = None if found is None else found.key
     return schema_of(project, class_, notebook, asset, type or COMPONENT_TYPE)
+
+
+def _type_and_asset(
+    asked: Asked, notebook: str, type: str | None, component: str | None
+) -> tuple[str | None, str | None]:
+    """The type that is asked for, else that of the notebook's component; and its asset's key."""
+    found = asked.index.choose(notebook, component)
+    if found is None:
+        return type, None
+    return type or found.document.type, found.key
 
 
 def schema_of(
@@ -125,11 +132,8 @@ def options(
     from dagbook.execution.kernelspec import kernel_names
 
     project = asked.project
-    found = asked.index.choose(notebook, component)
-    if type is None and found is not None:
-        type = found.document.type
+    type, asset = _type_and_asset(asked, notebook, type, component)
     platform = policy_in_force(notebook_type(asked, project, type), project.root)
-    asset = None if found is None else found.key
     kernels = platform.rules.kernels
     return {
         "sizes": [

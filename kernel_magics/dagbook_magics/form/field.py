@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
@@ -19,7 +20,7 @@ LABEL_WIDTH = "130px"
 _LONGEST = 80
 
 
-class Field:
+class Field(ABC):
     """One field of the form, or a group of them.
 
     Attributes:
@@ -46,18 +47,18 @@ class Field:
         return self._given if self._is_as_given else self.said
 
     @property
+    @abstractmethod
     def said(self) -> Any:
         """What stands in its input."""
-        raise NotImplementedError
 
     def set(self, value: Any) -> None:
         """Show a value; `UNSET` empties the field."""
         self.show(value)
         self._given, self._is_as_given = value, value is not UNSET
 
+    @abstractmethod
     def show(self, value: Any) -> None:
         """Have a value stand in its input, as far as that can show it."""
-        raise NotImplementedError
 
     def own_problems(self) -> Iterator[tuple[Loc, str]]:
         """What is wrong with what was typed, before anybody else is asked: place and text."""
