@@ -135,3 +135,33 @@ def test_every_input_has_a_name_and_can_be_reached_by_keyboard(form: Any) -> Non
     )
     assert cut == [], "labels that are not shown whole"
     form.picture("form-more")
+
+
+PLATFORM = """
+connections:
+  analytics: {provider: environment, key: KEPT, variables: DB_PASSWORD, description: The warehouse}
+resources:
+  database: {connections: [analytics]}
+"""
+
+
+def test_ones_own_credentials_are_kept_and_leave_the_page(lab: Any, open_notebook: Any) -> None:
+    path = lab.write("own/churn.ipynb", "%load_ext dagbook\n%dagster form --init", PARAMETERS)
+    (path.parent / "dagbook-platform.yaml").write_text(PLATFORM)
+    form = open_notebook("own/churn.ipynb", height=1700)
+    form.theme("JupyterLab Light")
+    form.run_cells(1)
+    form.page.wait_for_selector(".dagbook-form")
+    form.page.get_by_label("database", exact=True).select_option("analytics")
+    form.page.get_by_text("Your own credentials").click()
+    typed = form.page.get_by_label("DB_PASSWORD")
+    assert typed.get_attribute("type") == "password"
+    typed.fill("correct horse battery")
+    form.picture("form-own-light")
+    form.theme("JupyterLab Dark")
+    form.picture("form-own-dark")
+    form.page.get_by_role("button", name="Keep it for my runs").click()
+    form.page.get_by_text("Kept. analytics: DB_PASSWORD").wait_for()
+    form.command("docmanager:save")
+    assert form.page.get_by_label("DB_PASSWORD").input_value() == ""
+    assert "correct horse" not in path.read_text()
